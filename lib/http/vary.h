@@ -1,0 +1,29 @@
+/* vary.h -- Which request fields select among responses (RFC 9111 section 4.1). */
+#ifndef DORY_HTTP_VARY_H
+#define DORY_HTTP_VARY_H
+
+#include "http/message.h"
+
+enum { VARY_NAMES_MAX = 16, VARY_BYTES_MAX = 1024 };
+
+/*
+ * The names that a response's Vary fields list, lower case, sorted, each once, separated by one
+ * space: the form in which an entry keeps them.
+ *
+ * Returns: 0, `*out` empty where there is no Vary; -EPERM for `*`; -E2BIG over the bounds above;
+ *          -EINVAL for what is no token; -ENOMEM.
+ */
+int vary_names(
+    const struct http_fields *response, struct arena *arena, struct slice *out) NODISCARD;
+
+/*
+ * The values of those names in a request as bytes to compare: absent and empty differ, white space
+ * around commas does not count.
+ *
+ * names:   as vary_names() gives them.
+ * Returns: 0; -ENOMEM.
+ */
+int vary_values(struct slice names, const struct http_request *request, struct arena *arena,
+    struct slice *out) NODISCARD;
+
+#endif
