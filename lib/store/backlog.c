@@ -1,0 +1,173 @@
+/* backlog.c -- Jobs that wait for the writer, within bounds: deflates ahead of inserts. */
+#include "store/backlog.h"
+
+#include <errno.h>
+#include <time.h>
+
+int
+backlog_init(struct backlog *b)
+{
+	pthread_condattr_t attributes;
+
+	*b = (struct backlog){ 0 };
+	b->urgent.end = &b->urgent.first;
+	b->inserts.end = &b->inserts.first;
+	int rc = pthread_mutex_init(&b->lock, NULL);
+	if (rc != 0)
+		return -rc;
+	pthread_condattr_init(&attributes);
+	/* Deadlines do not move with the wall clock. */
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	rc = pthread_cond_init(&b->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	if (rc != 0)
+		pthread_mutex_destroy(&b->lock);
+	return -rc;
+}
+
+void
+backlog_fini(struct backlog *b)
+{
+	pthread_cond_destroy(&b->wake);
+	pthread_mutex_destroy(&b->lock);
+}
+
+bool
+backlog_is_urgent(enum store_job_kind kind)
+{
+	switch (kind) {
+	case STORE_JOB_INTEND:
+	case STORE_JOB_ABANDON:
+	case STORE_JOB_DEFLATE:
+	case STORE_JOB_SWITCH:
+		return true;
+	case STORE_JOB_INSERT:
+	case STORE_JOB_FRESHEN:
+	case STORE_JOB_REMOVE:
+		return false;
+	}
+	return false;
+}
+
+static size_t
+backlog_bytes(const struct store_job *job)
+{
+	return job->key.bytes.len + job->variant.len + job->tags.len + job->vary.len +
+	       job->head.len + job->body.len;
+}
+
+static struct backlog_list *
+backlog_list_of(struct backlog *b, const struct store_job *job)
+{
+	return backlog_is_urgent(job->kind) ? &b->urgent : &b->inserts;
+}
+
+static bool
+backlog_has_room_locked(const struct backlog *b, const struct store_job *job)
+{
+	if (backlog_is_urgent(job->kind))
+		return b->urgent.n < BACKLOG_URGENT_MAX;
+	size_t bytes = backlog_bytes(job);
+	return b->inserts.n < BACKLOG_INSERTS_MAX &&
+	       (b->inserts.n == 0 || (bytes <= BACKLOG_INSERT_BYTES_MAX &&
+					 b->inserts.bytes <= BACKLOG_INSERT_BYTES_MAX - bytes));
+}
+
+int
+backlog_add(struct backlog *b, struct store_job *job)
+{
+	int rc = -EAGAIN;
+
+	pthread_mutex_lock(&b->lock);
+	if (!b->stopping && backlog_has_room_locked(b, job)) {
+		struct backlog_list *list = backlog_list_of(b, job);
+		job->next = NULL;
+		*list->end = job;
+		list->end = &job->next;
+		list->n++;
+		list->bytes += backlog_bytes(job);
+		pthread_cond_signal(&b->wake);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+/* Cut the first few jobs off, at least one. */
+static struct store_job *
+backlog_cut_locked(struct backlog_list *list, size_t max, size_t max_bytes, size_t *n)
+{
+	struct store_job *first = list->first, *last = first;
+	size_t bytes = backlog_bytes(first);
+
+	for (*n = 1; *n < max && last->next != NULL; ++*n) {
+		bytes += backlog_bytes(last->next);
+		if (bytes > max_bytes)
+			break;
+		last = last->next;
+	}
+	list->first = last->next;
+	last->next = NULL;
+	if (list->first == NULL)
+		list->end = &list->first;
+	return first;
+}
+
+static bool
+backlog_wait_locked(struct backlog *b, const struct timespec *until)
+{
+	while (b->urgent.first == NULL && b->inserts.first == NULL) {
+		if (b->stopping || pthread_cond_timedwait(&b->wake, &b->lock, until) == ETIMEDOUT)
+			break;
+	}
+	return b->urgent.first != NULL || b->inserts.first != NULL;
+}
+
+struct store_job *
+backlog_take(struct backlog *b, int64_t wait_ms, size_t *n, bool *stopped)
+{
+	struct store_job *jobs = NULL;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(wait_ms / 1000);
+	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	*n = 0;
+	pthread_mutex_lock(&b->lock);
+	bool any = backlog_wait_locked(b, &until);
+	bool urgent = b->urgent.first != NULL && (!b->urgent_was_last || b->inserts.first == NULL);
+	if (any && urgent)
+		jobs = backlog_cut_locked(&b->urgent, BACKLOG_URGENT_BATCH, SIZE_MAX, n);
+	else if (any)
+		jobs = backlog_cut_locked(
+		    &b->inserts, BACKLOG_INSERT_BATCH, BACKLOG_INSERT_BATCH_BYTES, n);
+	b->urgent_was_last = urgent;
+	*stopped = !any && b->stopping;
+	pthread_mutex_unlock(&b->lock);
+	return jobs;
+}
+
+void
+backlog_finish(struct backlog *b, struct store_job *job)
+{
+	pthread_mutex_lock(&b->lock);
+	struct backlog_list *list = backlog_list_of(b, job);
+	list->n--;
+	list->bytes -= backlog_bytes(job);
+	pthread_mutex_unlock(&b->lock);
+	if (job->done != NULL)
+		job->done(job);
+}
+
+void
+backlog_stop(struct backlog *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->stopping = true;
+	pthread_cond_signal(&b->wake);
+	pthread_mutex_unlock(&b->lock);
+}

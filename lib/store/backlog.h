@@ -1,0 +1,60 @@
+/* backlog.h -- Jobs that wait for the writer, within bounds: deflates ahead of inserts. */
+#ifndef DORY_STORE_BACKLOG_H
+#define DORY_STORE_BACKLOG_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+
+/* Jobs count until backlog_finish(), for so long is their memory held. */
+enum {
+	BACKLOG_URGENT_MAX = 65536,
+	BACKLOG_INSERTS_MAX = 4096,
+	BACKLOG_INSERT_BYTES_MAX = 64 << 20, /* But one insert is always taken. */
+};
+
+/* What one transaction takes. */
+enum {
+	BACKLOG_URGENT_BATCH = 4096,
+	BACKLOG_INSERT_BATCH = 32,
+	BACKLOG_INSERT_BATCH_BYTES = 4 << 20,
+};
+
+struct backlog_list {
+	struct store_job *first;
+	struct store_job **end;
+	size_t n;     /* With those taken and not finished. */
+	size_t bytes; /* Of those. */
+};
+
+struct backlog {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	/* Guarded by lock. */
+	struct backlog_list urgent, inserts;
+	bool urgent_was_last; /* Neither kind may starve the other. */
+	bool stopping;
+};
+
+int backlog_init(struct backlog *b) NODISCARD;
+void backlog_fini(struct backlog *b);
+
+/* Returns: 0; -EAGAIN. Thread-safe. */
+int backlog_add(struct backlog *b, struct store_job *job) NODISCARD;
+
+/*
+ * Take what the next transaction should do, all urgent or none; waits at most `wait_ms`.
+ *
+ * n:       how many; 0 where nothing came.
+ * stopped: nothing is left and backlog_stop() was called.
+ */
+struct store_job *backlog_take(struct backlog *b, int64_t wait_ms, size_t *n, bool *stopped);
+
+/* Call job->done and forget the job. Thread-safe. */
+void backlog_finish(struct backlog *b, struct store_job *job);
+void backlog_stop(struct backlog *b);
+
+/* Is it acknowledged only once it is on disk? Thread-safe: pure. */
+bool backlog_is_urgent(enum store_job_kind kind);
+
+#endif

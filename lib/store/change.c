@@ -1,0 +1,83 @@
+/* change.c -- One write transaction, from taking the lock to being on disk. */
+#include "store/store_internal.h"
+
+#include "base/fault.h"
+
+#include <errno.h>
+
+/* Deflates must find room where entries find none any more: a part of the map is theirs. */
+enum { CHANGE_RESERVE_PAGES = 1024, CHANGE_RESERVE_SHARE = 50, CHANGE_RESERVE_MOST = 8 };
+
+static uint64_t
+change_rows(struct change *c, enum store_table table)
+{
+	MDB_stat stat;
+
+	return mdb_stat(c->txn, c->store->tables[table], &stat) == 0 ? stat.ms_entries : 0;
+}
+
+static uint64_t
+change_room(struct change *c)
+{
+	uint64_t pages = c->store->size_bytes / c->store->page_bytes;
+	uint64_t reserve = pages / CHANGE_RESERVE_SHARE;
+	if (reserve < CHANGE_RESERVE_PAGES)
+		reserve = CHANGE_RESERVE_PAGES;
+	if (reserve > pages / CHANGE_RESERVE_MOST)
+		reserve = pages / CHANGE_RESERVE_MOST;
+	uint64_t used = store_live_pages(c->store, c->txn) + reserve;
+	return used < pages ? pages - used : 0;
+}
+
+int
+change_begin(struct store *s, struct change *out)
+{
+	struct change c = { .store = s };
+	int rc = store_error(mdb_txn_begin(s->env, NULL, 0, &c.txn));
+
+	if (rc == 0)
+		rc = meta_read(s, c.txn, &c.state);
+	if (rc != 0) {
+		mdb_txn_abort(c.txn);
+		return rc == -ENOENT || rc == -EINVAL ? -EIO : rc;
+	}
+	c.before = c.state;
+	c.room = change_room(&c);
+	*out = c;
+	return 0;
+}
+
+int
+change_commit(struct change *c)
+{
+	int rc = 0;
+
+	/* A deflate that is acknowledged and not on disk. */
+	if (c->state.sequence != c->before.sequence && fault_is("commit")) {
+		change_abort(c);
+		return 0;
+	}
+	if (memcmp(&c->state, &c->before, sizeof(c->state)) != 0)
+		rc = meta_write(c->store, c->txn, &c->state);
+	if (rc != 0) {
+		change_abort(c);
+		return rc;
+	}
+	c->deflated_rows = change_rows(c, TABLE_DEFLATED);
+	c->trash_rows = change_rows(c, TABLE_TRASH);
+	rc = mdb_txn_commit(c->txn);
+	c->txn = NULL;
+	c->committed = rc == 0;
+	/* MDB_NOMETASYNC leaves the page that makes the commit count to the kernel. */
+	if (rc == 0 && c->durable)
+		rc = mdb_env_sync(c->store->env, 1);
+	return store_error(rc);
+}
+
+void
+change_abort(struct change *c)
+{
+	if (c->txn != NULL)
+		mdb_txn_abort(c->txn);
+	c->txn = NULL;
+}

@@ -1,0 +1,330 @@
+/* store.c -- Entries, deflates and their numbers on disk: the only door to LMDB. */
+#include "store/store_internal.h"
+
+#include "store/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * The same in every process, for one with other flags would spoil the file for all: readers are not
+ * tied to threads; commits are not synced but for those that will be acknowledged (change.c); keys
+ * are found at random, so the kernel need not read ahead.
+ */
+enum { STORE_FLAGS = MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD };
+enum { STORE_READERS_MAX = 1024, STORE_TABLES_MAX = 16, STORE_TRIES = 3 };
+enum { STORE_SIZE_MIN = 1 << 20, STORE_MAIN_TABLE = 1, STORE_LOOSE_PAGES = 16 };
+
+static const struct {
+	const char *name;
+	unsigned flags;
+} store_tables[TABLE_COUNT] = {
+	[TABLE_META] = { "meta", 0 },
+	[TABLE_ENTRY] = { "entry", 0 },
+	[TABLE_CHUNK] = { "chunk", MDB_INTEGERKEY },
+	[TABLE_DEFLATED] = { "deflated", 0 },
+	[TABLE_QUEUE] = { "queue", MDB_INTEGERKEY },
+	[TABLE_INTENT] = { "intent", MDB_INTEGERKEY },
+	[TABLE_TRASH] = { "trash", MDB_INTEGERKEY },
+};
+
+int
+store_error(int rc)
+{
+	switch (rc) {
+	case 0:
+	case -EIO:
+		return rc;
+	case MDB_NOTFOUND:
+		return -ENOENT;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL:
+	case ENOSPC:
+	case EDQUOT:
+		return -ENOSPC;
+	case MDB_READERS_FULL:
+		return -EAGAIN;
+	case ENOMEM:
+	case EACCES:
+	case EROFS:
+	case ENOENT:
+		return -rc;
+	default:
+		return -EIO;
+	}
+}
+
+uint64_t
+store_live_pages(const struct store *s, MDB_txn *txn)
+{
+	uint64_t pages = 0;
+	MDB_stat stat;
+
+	/* LMDB's own tables, of free pages and of tables, are 0 and 1. */
+	for (MDB_dbi table = 0; table <= STORE_MAIN_TABLE; table++) {
+		if (mdb_stat(txn, table, &stat) == 0)
+			pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+	}
+	for (int i = 0; i < TABLE_COUNT; i++) {
+		if (mdb_stat(txn, s->tables[i], &stat) == 0)
+			pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+	}
+	return pages;
+}
+
+static int
+store_say(const struct store *s, int rc, char *why, const char *text)
+{
+	snprintf(why, STORE_WHY_SIZE, "store %s: %s", s->path, text);
+	return rc;
+}
+
+/* Is it worth another try, for another process was opening or closing just then? */
+static bool
+store_may_retry(int rc)
+{
+	return rc != 0 && rc != EACCES && rc != EROFS && rc != ENOMEM && rc != ENOENT &&
+	       rc != MDB_INVALID && rc != MDB_VERSION_MISMATCH;
+}
+
+static int
+store_open_env_once(struct store *s, uint64_t size_bytes)
+{
+	MDB_envinfo info;
+	int rc = mdb_env_create(&s->env);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_env_set_maxreaders(s->env, STORE_READERS_MAX);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(s->env, STORE_TABLES_MAX);
+	if (rc == 0)
+		rc = mdb_env_open(s->env, s->path, STORE_FLAGS, 0600);
+	/* Without a size LMDB took the file's, which another process may have made larger. */
+	if (rc == 0)
+		rc = mdb_env_info(s->env, &info);
+	if (rc == 0 && info.me_mapsize < size_bytes)
+		rc = mdb_env_set_mapsize(s->env, size_bytes);
+	if (rc != 0) {
+		mdb_env_close(s->env);
+		s->env = NULL;
+	}
+	return rc;
+}
+
+static int
+store_open_env(struct store *s, uint64_t size_bytes, char *why)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t size = size_bytes < STORE_SIZE_MIN ? STORE_SIZE_MIN : size_bytes;
+	int rc = -1;
+
+	size = (size + page - 1) / page * page;
+	for (int i = 0; i < STORE_TRIES && (i == 0 || store_may_retry(rc)); i++)
+		rc = store_open_env_once(s, size);
+	if (rc == 0)
+		return 0;
+	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+		return store_say(s, -EINVAL, why,
+		    "data.mdb is damaged, or not of this LMDB: move the directory away");
+	snprintf(why, STORE_WHY_SIZE, "store %s: cannot open it as uid %u: %s", s->path,
+	    (unsigned)geteuid(), mdb_strerror(rc));
+	return store_error(rc);
+}
+
+/*
+ * LMDB would die of SIGBUS where the file ends before its last page. It may leave the last few
+ * pages unwritten itself, those that a transaction took and gave back: they are filled in.
+ */
+static int
+store_check_length(struct store *s, char *why)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	mdb_filehandle_t fd;
+	struct stat st;
+	int rc = mdb_env_info(s->env, &info);
+
+	if (rc == 0)
+		rc = mdb_env_stat(s->env, &stat);
+	if (rc == 0)
+		rc = mdb_env_get_fd(s->env, &fd);
+	if (rc != 0 || fstat(fd, &st) != 0)
+		return store_say(s, -EIO, why, "cannot be examined");
+	s->page_bytes = stat.ms_psize;
+	s->size_bytes = info.me_mapsize;
+	uint64_t want = (info.me_last_pgno + 1) * s->page_bytes, have = (uint64_t)st.st_size;
+	if (have >= want)
+		return 0;
+	uint64_t missing = want - have;
+	if (missing <= STORE_LOOSE_PAGES * s->page_bytes &&
+	    posix_fallocate(fd, (off_t)have, (off_t)missing) == 0)
+		return 0;
+	return store_say(s, -EINVAL, why, "data.mdb was cut short: move the directory away");
+}
+
+static int
+store_open_tables_in(struct store *s, MDB_txn *txn, unsigned flags)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < TABLE_COUNT; i++)
+		rc = mdb_dbi_open(
+		    txn, store_tables[i].name, store_tables[i].flags | flags, &s->tables[i]);
+	return rc;
+}
+
+/* Returns: 0; -ENOENT where the file is still empty; -EINVAL; -EIO. */
+static int
+store_open_tables(struct store *s, char *why)
+{
+	struct meta_state state;
+	MDB_stat stat;
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+
+	/* What LMDB says where the same process number runs in another container. */
+	if (rc == EAGAIN || rc == EACCES)
+		return store_say(s, -EIO, why, "a process with our number uses it from elsewhere");
+	if (rc != 0)
+		return store_say(s, store_error(rc), why, mdb_strerror(rc));
+	rc = mdb_stat(txn, STORE_MAIN_TABLE, &stat);
+	if (rc == 0 && stat.ms_entries == 0) {
+		mdb_txn_abort(txn);
+		return -ENOENT;
+	}
+	rc = mdb_dbi_open(txn, store_tables[TABLE_META].name, 0, &s->tables[TABLE_META]);
+	rc = rc == 0 ? meta_read(s, txn, &state) : -EINVAL;
+	if (rc == 0)
+		rc = store_error(store_open_tables_in(s, txn, 0));
+	if (rc != 0) {
+		mdb_txn_abort(txn);
+		return store_say(s, -EINVAL, why,
+		    "of another version of Dory, or damaged: move the directory away");
+	}
+	/* Table handles live on where the transaction is committed. */
+	rc = mdb_txn_commit(txn);
+	return rc == 0 ? 0 : store_say(s, store_error(rc), why, mdb_strerror(rc));
+}
+
+/* The guard makes us the only one. */
+static int
+store_make_tables(struct store *s, char *why)
+{
+	struct meta_state state;
+	uint64_t id = 0;
+	MDB_txn *txn = NULL;
+	int rc = getrandom(&id, sizeof(id), 0) == sizeof(id) ? 0 : EIO;
+
+	meta_init(&state, id);
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (rc == 0)
+		rc = store_open_tables_in(s, txn, MDB_CREATE);
+	if (rc == 0)
+		rc = meta_write(s, txn, &state);
+	if (rc == 0) {
+		rc = mdb_txn_commit(txn);
+		txn = NULL;
+	}
+	if (rc == 0)
+		rc = mdb_env_sync(s->env, 1);
+	mdb_txn_abort(txn);
+	if (rc == 0)
+		return 0;
+	snprintf(why, STORE_WHY_SIZE, "store %s: cannot begin a new store: %s", s->path,
+	    rc < 0 && rc > -4096 ? strerror(-rc) : mdb_strerror(rc));
+	return store_error(rc);
+}
+
+static int
+store_open_guarded(struct store *s, const struct store_options *options, char *why)
+{
+	int dead, guard = place_guard(s->path);
+	int rc = store_open_env(s, options->size_bytes, why);
+
+	if (rc == 0)
+		rc = store_check_length(s, why);
+	if (rc == 0)
+		rc = store_open_tables(s, why);
+	if (rc == -ENOENT && s->env != NULL)
+		rc = store_make_tables(s, why);
+	if (rc == 0 && mdb_reader_check(s->env, &dead) != 0)
+		rc = store_say(s, -EIO, why, "cannot check its reader slots");
+	place_unguard(guard);
+	return rc;
+}
+
+int
+store_open(struct store **out, const struct store_options *options, char *why)
+{
+	struct store *s = NULL;
+
+	why[0] = '\0';
+	int rc = place_prepare(options->path, options->must_exist, why);
+	if (rc != 0)
+		return rc;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL || backlog_init(&s->backlog) != 0) {
+		free(s);
+		snprintf(why, STORE_WHY_SIZE, "store %s: out of memory", options->path);
+		return -ENOMEM;
+	}
+	s->deflated_max = STORE_DEFLATED_MAX;
+	s->path = strdup(options->path);
+	rc = s->path == NULL ? -ENOMEM : owner_self(&s->self);
+	if (rc != 0)
+		snprintf(why, STORE_WHY_SIZE, "store %s: cannot read /proc/self", options->path);
+	if (rc == 0)
+		rc = store_open_guarded(s, options, why);
+	if (rc == 0) {
+		rc = intent_recover(s);
+		if (rc != 0)
+			store_say(s, rc, why, "cannot deflate what dead processes announced");
+	}
+	if (rc == 0) {
+		*out = s;
+		s = NULL;
+	}
+	store_close(s);
+	return rc;
+}
+
+static void
+store_cancel(struct store *s)
+{
+	size_t n;
+	bool stopped = false;
+
+	while (!stopped) {
+		struct store_job *job = backlog_take(&s->backlog, 0, &n, &stopped);
+		while (n-- > 0) {
+			struct store_job *next = job->next;
+			job->rc = -ECANCELED;
+			backlog_finish(&s->backlog, job);
+			job = next;
+		}
+	}
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	store_writer_stop(s);
+	store_cancel(s);
+	backlog_fini(&s->backlog);
+	if (s->env != NULL) {
+		int guard = place_guard(s->path);
+		mdb_env_close(s->env);
+		place_unguard(guard);
+	}
+	free(s->path);
+	free(s);
+}

@@ -1,0 +1,230 @@
+/* store_internal.h -- What the files of lib/store share: tables, transactions, the writer's queue.
+ */
+#ifndef DORY_STORE_STORE_INTERNAL_H
+#define DORY_STORE_STORE_INTERNAL_H
+
+#include "store/backlog.h"
+#include "store/owner.h"
+#include "store/record.h"
+#include "store/store.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+
+enum store_table {
+	TABLE_META,     /* "state" -> struct meta_state; "off:BLOAT" of each disabled bloat. */
+	TABLE_ENTRY,    /* struct entry_name -> record. */
+	TABLE_CHUNK,    /* id << 24 | number -> at most RECORD_PAGE bytes of a head or body. */
+	TABLE_DEFLATED, /* scope_name() -> struct deflated_row. */
+	TABLE_QUEUE,  /* Number -> entry name: the order in which eviction will look at entries. */
+	TABLE_INTENT, /* Number -> a note of what a write will deflate. */
+	TABLE_TRASH,  /* id -> how many of its chunks are still to be deleted. */
+	TABLE_COUNT,
+};
+
+/* How many rows `deflated` may have before the floor is raised. */
+enum { STORE_DEFLATED_MAX = 65536 };
+
+struct store {
+	/* Set once by store_open(). */
+	char *path;
+	MDB_env *env;
+	MDB_dbi tables[TABLE_COUNT];
+	uint64_t size_bytes, page_bytes;
+	struct owner self;
+	uint64_t deflated_max; /* STORE_DEFLATED_MAX, but in tests. */
+	/* Any thread. */
+	_Atomic bool full;    /* Already said in the log: no room for entries. */
+	_Atomic bool failing; /* Already said in the log: it cannot be read. */
+	struct backlog backlog;
+	/* The thread that opens and closes. */
+	pthread_t writer;
+	bool has_writer;
+};
+
+/* LMDB's codes and errno as what store.h promises: 0 or negative errno. Thread-safe: pure. */
+int store_error(int rc);
+
+/* Pages in use: of all tables and LMDB's own two. */
+uint64_t store_live_pages(const struct store *s, MDB_txn *txn);
+
+/* ---- meta.c: the store's numbers ------------------------------------------------------------ */
+
+struct meta_state {
+	uint64_t checksum; /* XXH3 of all that follows. */
+	uint32_t magic;
+	uint32_t version;
+	uint64_t id; /* Random: another store has another. */
+	uint64_t sequence;
+	uint64_t floor;
+	uint64_t switches;
+	uint64_t next_body, next_queue, next_intent; /* 0 is never given. */
+};
+
+void meta_init(struct meta_state *state, uint64_t id);
+
+/* Returns: 0; -ENOENT where there is none; -EINVAL for another version's; -EIO. */
+int meta_read(const struct store *s, MDB_txn *txn, struct meta_state *out) NODISCARD;
+int meta_write(const struct store *s, MDB_txn *txn, const struct meta_state *state) NODISCARD;
+
+bool meta_bloat_disabled(const struct store *s, MDB_txn *txn, const char *bloat);
+
+/* ---- change.c: one write transaction --------------------------------------------------------- */
+
+struct change {
+	struct store *store;
+	MDB_txn *txn;
+	struct meta_state state, before;
+	bool durable; /* Something in it will be acknowledged: the commit is synced. */
+	bool committed;
+	uint64_t freed; /* Chunks deleted: few enough that the freed pages' list fits one page. */
+	uint64_t room;  /* Pages that entries may still take. */
+	uint64_t deflated_rows; /* As committed. */
+	uint64_t trash_rows;    /* As committed. */
+};
+
+/* Waits for the write lock, which other processes take too. Returns: 0; -EIO; -ENOSPC; -ENOMEM. */
+int change_begin(struct store *s, struct change *out) NODISCARD;
+
+/* Returns: 0: on disk, if `durable`; -ENOSPC; -EIO: nothing happened, unless `committed` is set. */
+int change_commit(struct change *c) NODISCARD;
+void change_abort(struct change *c);
+
+/* Returns: 0; -E2BIG, and nothing happened; LMDB failed: the change must be aborted. */
+int meta_switch(struct change *c, const char *bloat, bool enable) NODISCARD;
+
+/* ---- chunk.c: heads and bodies that do not fit their record ---------------------------------- */
+
+uint64_t chunk_count(uint64_t bytes);
+
+/* hash: of all pieces, for chunk_gather(). */
+int chunk_put(struct change *c, uint64_t id, struct slice bytes, uint64_t *hash) NODISCARD;
+
+/* Delete chunks `from` to `to` (exclusive); absent ones do not matter. */
+int chunk_delete(struct change *c, uint64_t id, uint64_t from, uint64_t to) NODISCARD;
+
+/* Delete all chunks, now or through the trash. id 0: nothing. */
+int chunk_drop(struct change *c, uint64_t id, uint64_t bytes) NODISCARD;
+
+/*
+ * The pieces of `bytes` bytes, checked against `hash`. Returns: 0; -EBADMSG; -E2BIG; -EIO.
+ */
+int chunk_gather(MDB_cursor *chunks, uint64_t id, uint64_t bytes, uint64_t hash,
+    struct iovec *pieces, size_t *n) NODISCARD;
+
+/* ---- trash.c: chunks to be deleted a few at a time ------------------------------------------- */
+
+int trash_add(struct change *c, uint64_t id, uint64_t chunks) NODISCARD;
+
+/* Delete one batch. `*more`: is there another? */
+int trash_sweep(struct store *s, bool *more) NODISCARD;
+
+/* ---- entry.c: the table of entries ----------------------------------------------------------- */
+
+enum { ENTRY_NAME_MAX = 400 + 16 + 16 };
+
+struct entry_name {
+	size_t len;
+	char bytes[ENTRY_NAME_MAX];
+};
+
+/* All variants of a key share what entry_prefix() keeps of the key. Thread-safe: pure. */
+void entry_name(const struct tuple *key, struct slice variant, struct entry_name *out);
+struct slice entry_prefix(struct slice key);
+
+/* Returns: 0; -ENOENT; -EBADMSG; -EIO. */
+int entry_get(const struct store *s, MDB_txn *txn, const struct entry_name *name,
+    struct record *out) NODISCARD;
+
+/* Store `r`: what does not fit its page goes to chunks, unless body_id says that it is there. */
+int entry_put(struct change *c, const struct entry_name *name, struct record *r) NODISCARD;
+
+/* Remove the entry, its chunks and its number. */
+int entry_remove(struct change *c, const struct entry_name *name) NODISCARD;
+
+/* The bodies of `old` are no longer referred to; `keep_body`: but its body is. */
+int entry_drop_chunks(struct change *c, const struct record *old, bool keep_body) NODISCARD;
+
+/* ---- deflated.c: the table of deflates ------------------------------------------------------- */
+
+/* Is this a scope that a deflate can cover? Returns: 0; -EINVAL. Thread-safe: pure. */
+int deflated_check(struct scope scope) NODISCARD;
+
+/* Returns: 0; -ENOENT; -EIO. */
+int deflated_get(
+    const struct store *s, MDB_txn *txn, struct scope scope, struct store_deflated *out) NODISCARD;
+
+/* The next sequence, given to all the scopes. Returns: 0; LMDB failed: the change must be aborted.
+ */
+int deflated_put(
+    struct change *c, const struct scope *scopes, size_t n, bool soft, const char *by) NODISCARD;
+
+/* A stored row as it is. Returns: 0; -EIO. */
+int deflated_decode(MDB_val value, struct store_deflated *out) NODISCARD;
+
+/* ---- judge.c --------------------------------------------------------------------------------- */
+
+/* A transaction of either kind, and the numbers read in it. */
+struct judge_view {
+	const struct store *store;
+	MDB_txn *txn;
+	const struct meta_state *state;
+};
+
+/* store_judge() in any transaction. */
+struct store_judgement judge_in(const struct judge_view *view, enum store_door door,
+    uint64_t sequence, const struct tuple *key, struct slice tags);
+
+/* ---- intent.c: notes of writes under way ----------------------------------------------------- */
+
+int intent_put(struct change *c, struct store_job *job) NODISCARD;
+int intent_delete(struct change *c, uint64_t number) NODISCARD;
+
+/* Turn the notes of dead processes into deflates. Returns: 0; -EIO; -ENOSPC; -ENOMEM. */
+int intent_recover(struct store *s) NODISCARD;
+
+/* ---- jobs.c: what each job does -------------------------------------------------------------- */
+
+/*
+ * Do `n` jobs as one transaction and set their rc.
+ *
+ * end:     what the transaction left; `committed` tells whether trying again is safe.
+ * Returns: 0; negative: all of them failed.
+ */
+int jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end) NODISCARD;
+
+/* Count what came of it, and log what failed. */
+void jobs_account(struct store *s, const struct store_job *job);
+
+/* ---- prune.c: the floor ---------------------------------------------------------------------- */
+
+/* Raise the floor to the median of what is recorded, and drop the rows it covers. */
+int prune_run(struct store *s) NODISCARD;
+
+/* ---- reader.c -------------------------------------------------------------------------------- */
+
+struct store_reader {
+	struct store *store;
+	MDB_txn *txn;       /* Reset between snapshots; keeps its reader slot. */
+	MDB_cursor *chunks; /* Renewed where it is needed. */
+	bool active;
+	struct meta_state state;
+	struct arena heads; /* Heads put together from chunks, until store_read_end(). */
+};
+
+/* Complete a decoded record with its head. Returns: 0; -EBADMSG; -ENOMEM; -EIO. */
+int reader_fetch_head(struct store_reader *r, struct record *record, struct arena *arena) NODISCARD;
+
+static inline MDB_val
+store_value(struct slice s)
+{
+	return (MDB_val){ s.len, (void *)(uintptr_t)s.at };
+}
+
+static inline struct slice
+store_slice(MDB_val v)
+{
+	return (struct slice){ v.mv_data, v.mv_size };
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* writer.c -- The thread that owns this process's write transactions, and its housekeeping. */
+#include "store/store_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <time.h>
+
+enum { WRITER_CHECK_MS = 10000, WRITER_SWEEP_MS = 1 };
+
+/* Writer thread only. */
+struct writer {
+	struct store *store;
+	int64_t check_ms; /* When the next check of readers and intents is due. */
+	bool sweep;       /* There is trash. */
+	bool prune;       /* There are too many deflates on record. */
+};
+
+static void
+writer_log(const struct store *s, const char *doing, int rc)
+{
+	if (rc != 0)
+		log_error("store %s: %s: %s", s->path, doing, strerror(-rc));
+}
+
+/* One of them may be too much where the others are not: once more, each by itself. */
+static void
+writer_run_each(struct store *s, struct store_job *first, size_t n)
+{
+	struct change end;
+
+	for (size_t i = 0; i < n; i++, first = first->next)
+		(void)!jobs_run(s, first, 1, &end);
+}
+
+static void
+writer_run(struct writer *w, struct store_job *first, size_t n)
+{
+	struct store *s = w->store;
+	struct change end;
+	int rc = jobs_run(s, first, n, &end);
+
+	if (rc != 0 && n > 1 && !end.committed)
+		writer_run_each(s, first, n);
+	w->sweep = end.trash_rows > 0 || w->sweep;
+	w->prune = end.deflated_rows > s->deflated_max || w->prune;
+	while (n-- > 0) {
+		struct store_job *next = first->next;
+		jobs_account(s, first);
+		backlog_finish(&s->backlog, first);
+		first = next;
+	}
+}
+
+static void
+writer_check(struct writer *w)
+{
+	int dead;
+
+	w->check_ms = clock_mono_ms() + WRITER_CHECK_MS;
+	writer_log(
+	    w->store, "checking reader slots", store_error(mdb_reader_check(w->store->env, &dead)));
+	writer_log(w->store, "deflating what dead processes announced", intent_recover(w->store));
+}
+
+static void
+writer_tidy(struct writer *w)
+{
+	if (clock_mono_ms() >= w->check_ms)
+		writer_check(w);
+	if (w->prune)
+		writer_log(w->store, "pruning deflates", prune_run(w->store));
+	w->prune = false;
+	if (w->sweep)
+		writer_log(w->store, "deleting old bodies", trash_sweep(w->store, &w->sweep));
+}
+
+static void *
+writer_main(void *context)
+{
+	struct writer w = { .store = context, .sweep = true };
+	bool stopped = false;
+	size_t n;
+
+	while (!stopped) {
+		int64_t wait_ms = w.sweep ? WRITER_SWEEP_MS : w.check_ms - clock_mono_ms();
+		struct store_job *jobs =
+		    backlog_take(&w.store->backlog, wait_ms > 0 ? wait_ms : 0, &n, &stopped);
+		if (n > 0)
+			writer_run(&w, jobs, n);
+		if (!stopped)
+			writer_tidy(&w);
+	}
+	return NULL;
+}
+
+int
+store_writer_start(struct store *s)
+{
+	int rc = pthread_create(&s->writer, NULL, writer_main, s);
+
+	s->has_writer = rc == 0;
+	return -rc;
+}
+
+void
+store_writer_stop(struct store *s)
+{
+	backlog_stop(&s->backlog);
+	if (s->has_writer)
+		pthread_join(s->writer, NULL);
+	s->has_writer = false;
+}
+
+int
+store_submit(struct store *s, struct store_job *job)
+{
+	return backlog_add(&s->backlog, job);
+}
+
+int
+store_do(struct store *s, struct store_job *job)
+{
+	struct change end;
+	int rc;
+
+	job->next = NULL;
+	rc = jobs_run(s, job, 1, &end);
+	jobs_account(s, job);
+	if (rc == 0 && end.deflated_rows > s->deflated_max)
+		writer_log(s, "pruning deflates", prune_run(s));
+	return job->rc;
+}
