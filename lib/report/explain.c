@@ -1,0 +1,192 @@
+/* explain.c -- What would be done with one request, and why, and what is stored for it. */
+#include "report/piece.h"
+
+#include "http/vary.h"
+
+#include <errno.h>
+
+enum { EXPLAIN_PIECES = 64, EXPLAIN_PIECES_MAX = 1 << 20 };
+
+/* A question and all that is needed to answer it. */
+struct explain {
+	const struct routes *routes;
+	const struct http_request *request;
+	struct store_reader *reader; /* May be NULL. */
+	int64_t now_s;
+	struct plan plan;
+	struct arena arena;
+};
+
+/* ---- What is stored ------------------------------------------------------------------------- */
+
+/* As a hit finds it, with room for however many pieces its body has. */
+static int
+explain_find_variant(struct explain *e, struct slice variant, struct store_entry *entry)
+{
+	int rc = -E2BIG;
+
+	for (size_t room = EXPLAIN_PIECES; rc == -E2BIG && room <= EXPLAIN_PIECES_MAX; room *= 4) {
+		struct iovec *pieces = arena_alloc(&e->arena, room * sizeof(*pieces));
+		size_t n = room;
+		rc = pieces == NULL
+			 ? -ENOMEM
+			 : store_find(e->reader, &e->plan.key, variant, entry, pieces, &n);
+	}
+	return rc;
+}
+
+/* By way of the record of what varies, where there is one (RFC 9111 section 4.1). */
+static int
+explain_find(struct explain *e, struct store_entry *entry)
+{
+	struct buf variant = { 0 };
+	struct slice values;
+	int rc = explain_find_variant(e, e->plan.variant, entry);
+
+	if (rc != 0 || entry->kind != STORE_ENTRY_VARY)
+		return rc;
+	rc = vary_values(entry->vary, e->request, &e->arena, &values);
+	if (rc != 0)
+		return rc;
+	buf_slice(&variant, e->plan.variant);
+	tuple_append(&variant, values);
+	rc = buf_error(&variant);
+	if (rc == 0)
+		rc = explain_find_variant(e, buf_as_slice(&variant), entry);
+	buf_free(&variant);
+	return rc;
+}
+
+static json_t *
+explain_stored(struct explain *e)
+{
+	struct store_entry entry;
+
+	if (e->reader == NULL || e->plan.key.n == 0)
+		return json_null();
+	int rc = explain_find(e, &entry);
+	if (rc == -ENOMEM)
+		return NULL;
+	return rc == 0 ? piece_standing(e->reader, &e->plan.key, &entry, e->now_s) : json_null();
+}
+
+/* ---- What would be done --------------------------------------------------------------------- */
+
+static json_t *
+explain_url(const struct http_request *r)
+{
+	struct buf text = { 0 };
+
+	if (r->host.len > 0)
+		buf_printf(&text, "%.*s://%.*s", SLICE_ARGS(r->scheme), SLICE_ARGS(r->host));
+	buf_slice(&text, r->path);
+	if (r->query.at != NULL)
+		buf_printf(&text, "?%.*s", SLICE_ARGS(r->query));
+	return piece_printed(&text);
+}
+
+static json_t *
+explain_route(const struct explain *e)
+{
+	const struct config_route *route =
+	    e->plan.route == NULL ? NULL : route_config(e->plan.route);
+
+	if (route == NULL)
+		return json_null();
+	return json_pack("{s:o, s:o, s:i}", "name", piece_text(slice_of(route->name)), "file",
+	    piece_text(slice_of(routes_config(e->routes)->file)), "line", (int)route->line);
+}
+
+static json_t *
+explain_backend(const struct config_backend *backend)
+{
+	if (backend == NULL)
+		return json_null();
+	const char *url = backend->urls.n > 0 ? backend->urls.items[0].text : NULL;
+	return json_pack("{s:o, s:o}", "name", piece_text(slice_of(backend->name)), "url",
+	    piece_text(slice_of(url)));
+}
+
+/* What a miss would send; a HEAD is answered from what GET fetches (RFC 9110 section 9.3.2). */
+static json_t *
+explain_request(struct explain *e)
+{
+	struct slice method = e->plan.action == PLAN_CACHE ? SLICE("GET") : e->request->method;
+	struct http_fields fields;
+	struct buf target = { 0 };
+	json_t *array = json_array();
+
+	if (e->plan.backend == NULL) {
+		json_decref(array);
+		return json_null();
+	}
+	if (plan_forward(&e->plan, e->request, &e->arena, &fields) != 0) {
+		json_decref(array);
+		return NULL;
+	}
+	for (size_t i = 0; i < fields.n; i++)
+		piece_append_pair(&array, fields.items[i].name, fields.items[i].value);
+	buf_slice(&target, e->request->path);
+	if (e->plan.query.at != NULL)
+		buf_printf(&target, "?%.*s", SLICE_ARGS(e->plan.query));
+	return json_pack("{s:o, s:o, s:o}", "method", piece_text(method), "target",
+	    piece_printed(&target), "fields", array);
+}
+
+/* Why it passes; null where it doesn't. */
+static json_t *
+explain_reason(const struct explain *e)
+{
+	if (e->plan.action == PLAN_CACHE)
+		return json_null();
+	return json_string(plan_reason_name(e->plan.reason));
+}
+
+static json_t *
+explain_tree(struct explain *e)
+{
+	const struct plan *plan = &e->plan;
+	const char *action = plan->action == PLAN_CACHE ? "cache" : "pass";
+	const char *mode = plan->deflate_mode == DEFLATE_SOFT ? "soft" : "hard";
+	const char *bloat = plan->bloat == NULL ? NULL : bloat_name(plan->bloat);
+
+	return json_pack(
+	    "{s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "method",
+	    piece_text(e->request->method), "url", explain_url(e->request), "route",
+	    explain_route(e), "path_known", (int)routes_path_known(e->routes, e->request), "action",
+	    action, "reason", explain_reason(e), "bypass", piece_text(plan->bypass), "bloat",
+	    piece_text(slice_of(bloat)), "key",
+	    plan->key.n > 0 ? piece_key(e->routes, &plan->key) : json_null(), "variant",
+	    piece_variant(plan->bloat, plan->variant, SLICE("")), "scopes",
+	    piece_scopes(e->routes, plan->scopes, plan->n_scopes), "deflate_mode", mode, "backend",
+	    explain_backend(plan->backend), "request", explain_request(e), "stored",
+	    explain_stored(e));
+}
+
+/* A bloat may be switched off in the store: its requests pass, its entries stay. */
+static void
+explain_apply_switch(struct explain *e)
+{
+	if (e->reader == NULL || e->plan.action != PLAN_CACHE ||
+	    !store_bloat_disabled(e->reader, bloat_name(e->plan.bloat)))
+		return;
+	e->plan.action = PLAN_PASS;
+	e->plan.reason = PLAN_DISABLED;
+}
+
+json_t *
+report_explain(const struct routes *routes, const struct http_request *request,
+    struct store_reader *reader, int64_t now_s)
+{
+	struct explain e = {
+		.routes = routes, .request = request, .reader = reader, .now_s = now_s
+	};
+	json_t *json = NULL;
+
+	if (plan_make(routes, request, &e.arena, &e.plan) == 0) {
+		explain_apply_switch(&e);
+		json = explain_tree(&e);
+	}
+	arena_fini(&e.arena);
+	return json;
+}
