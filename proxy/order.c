@@ -1,0 +1,60 @@
+/* order.c -- What to fetch, copied and spelled for the wire. */
+#include "origin.h"
+
+#include <errno.h>
+
+const char *
+fetch_end_name(enum fetch_end end)
+{
+	static const char *const names[] = {
+		[FETCH_WHOLE] = "whole",
+		[FETCH_UNFRAMED] = "without a length",
+		[FETCH_CUT] = "cut off",
+		[FETCH_UNREACHABLE] = "backend unreachable",
+		[FETCH_TIMEOUT] = "backend too slow",
+		[FETCH_MALFORMED] = "malformed answer",
+		[FETCH_FAILED] = "no answer",
+		[FETCH_CANCELLED] = "given up",
+	};
+	return names[end];
+}
+
+int
+fetch_order_copy(const struct fetch_order *order, struct arena *arena, struct fetch_order *out)
+{
+	*out = *order;
+	out->method.at = arena_copy(arena, order->method);
+	out->path.at = arena_copy(arena, order->path);
+	if (order->query.at != NULL)
+		out->query.at = arena_copy(arena, order->query);
+	size_t n = order->fields.n;
+	out->fields.items = arena_alloc(arena, (n + 1) * sizeof(*out->fields.items));
+	if (out->method.at == NULL || out->path.at == NULL || out->fields.items == NULL ||
+	    (order->query.at != NULL && out->query.at == NULL))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		out->fields.items[i] = order->fields.items[i];
+	return 0;
+}
+
+char *
+fetch_order_url(const struct fetch_order *order, size_t which, struct arena *arena)
+{
+	struct slice base = slice_of(order->backend->urls.items[which].text);
+
+	while (base.len > 0 && base.at[base.len - 1] == '/')
+		base.len--;
+	return arena_printf(arena, "%.*s%.*s%s%.*s", SLICE_ARGS(base), SLICE_ARGS(order->path),
+	    order->query.at == NULL ? "" : "?", SLICE_ARGS(order->query));
+}
+
+char *
+fetch_order_line(const struct fetch_order *order, size_t field, struct arena *arena)
+{
+	const struct http_field *at = &order->fields.items[field];
+
+	/* libcurl takes "Name:" as a wish to leave it out; an empty value is written "Name;". */
+	if (at->value.len == 0)
+		return arena_printf(arena, "%.*s;", SLICE_ARGS(at->name));
+	return arena_printf(arena, "%.*s: %.*s", SLICE_ARGS(at->name), SLICE_ARGS(at->value));
+}

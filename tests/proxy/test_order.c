@@ -1,0 +1,116 @@
+/* test_order.c -- What goes to a backend is spelled as it was checked. */
+#include "origin.h"
+#include "suite.h"
+
+static struct arena order_arena;
+
+static const struct {
+	const char *base, *path, *query; /* query NULL: none. */
+	const char *want;
+} url_cases[] = {
+	{ "http://127.0.0.1:8000", "/", NULL, "http://127.0.0.1:8000/" },
+	{ "http://127.0.0.1:8000/", "/a/b", NULL, "http://127.0.0.1:8000/a/b" },
+	{ "http://app//", "/a", "x=1&y=%20", "http://app/a?x=1&y=%20" },
+	{ "https://app", "/a", "", "https://app/a?" },
+	{ "http://app", "//evil/x", NULL, "http://app//evil/x" },
+	{ "http://app", "/@evil", NULL, "http://app/@evil" },
+	{ "http://app", "/%3Fy=1", "?", "http://app/%3Fy=1??" },
+};
+
+START_TEST(a_url_is_base_and_path_and_query)
+{
+	struct config_text base = { .text = url_cases[_i].base };
+	struct config_backend backend = { .urls = { .items = &base, .n = 1 } };
+	struct fetch_order order = { .backend = &backend,
+		.path = slice_of(url_cases[_i].path),
+		.query = slice_of(url_cases[_i].query) };
+	ck_assert_str_eq(fetch_order_url(&order, 0, &order_arena), url_cases[_i].want);
+}
+END_TEST
+
+START_TEST(each_url_of_a_backend_has_its_turn)
+{
+	struct config_text bases[] = { { .text = "http://one/" }, { .text = "http://two" } };
+	struct config_backend backend = { .urls = { .items = bases, .n = 2 } };
+	struct fetch_order order = { .backend = &backend, .path = SLICE("/a") };
+	ck_assert_str_eq(fetch_order_url(&order, 0, &order_arena), "http://one/a");
+	ck_assert_str_eq(fetch_order_url(&order, 1, &order_arena), "http://two/a");
+}
+END_TEST
+
+START_TEST(a_field_is_a_line_that_libcurl_sends)
+{
+	struct http_field fields[] = { { SLICE("accept"), SLICE("text/html, */*") },
+		{ SLICE("x-empty"), SLICE("") }, { SLICE("x-absent"), { NULL, 0 } },
+		{ SLICE("x-part"), { "value and more", 5 } } };
+	struct fetch_order order = { .fields = { fields, COUNT(fields) } };
+	static const char *const want[] = { "accept: text/html, */*", "x-empty;", "x-absent;",
+		"x-part: value" };
+	for (size_t i = 0; i < COUNT(want); i++)
+		ck_assert_str_eq(fetch_order_line(&order, i, &order_arena), want[i]);
+}
+END_TEST
+
+START_TEST(a_copy_has_its_own_method_path_query_and_list)
+{
+	char method[] = "POST", path[] = "/a", query[] = "b=c";
+	struct http_field fields[] = { { SLICE("accept"), SLICE("x") } };
+	struct fetch_order order = { .method = slice_of(method),
+		.path = slice_of(path),
+		.query = slice_of(query),
+		.fields = { fields, 1 },
+		.body_bytes = 7 };
+	struct fetch_order copy;
+	ck_assert_int_eq(fetch_order_copy(&order, &order_arena, &copy), 0);
+	memset(method, 'x', 4);
+	memset(path, 'x', 2);
+	memset(query, 'x', 3);
+	fields[0].name = SLICE("changed");
+	ck_assert(slice_equal(copy.method, SLICE("POST")));
+	ck_assert(slice_equal(copy.path, SLICE("/a")));
+	ck_assert(slice_equal(copy.query, SLICE("b=c")));
+	ck_assert_uint_eq(copy.fields.n, 1);
+	ck_assert(slice_equal(copy.fields.items[0].name, SLICE("accept")));
+	ck_assert_int_eq(copy.body_bytes, 7);
+}
+END_TEST
+
+START_TEST(a_copy_keeps_no_query_apart_from_an_empty_one)
+{
+	struct fetch_order order = { .method = SLICE("GET"), .path = SLICE("/") };
+	struct fetch_order copy;
+	ck_assert_int_eq(fetch_order_copy(&order, &order_arena, &copy), 0);
+	ck_assert_ptr_null(copy.query.at);
+	order.query = SLICE("");
+	ck_assert_int_eq(fetch_order_copy(&order, &order_arena, &copy), 0);
+	ck_assert_ptr_nonnull(copy.query.at);
+	ck_assert_uint_eq(copy.query.len, 0);
+}
+END_TEST
+
+START_TEST(every_end_has_words)
+{
+	for (int end = FETCH_WHOLE; end <= FETCH_CANCELLED; end++)
+		ck_assert_uint_gt(strlen(fetch_end_name((enum fetch_end)end)), 0);
+}
+END_TEST
+
+static void
+order_teardown(void)
+{
+	arena_fini(&order_arena);
+}
+
+int
+main(void)
+{
+	TCase *tests = tcase_create("order");
+	tcase_add_checked_fixture(tests, NULL, order_teardown);
+	tcase_add_loop_test(tests, a_url_is_base_and_path_and_query, 0, COUNT(url_cases));
+	tcase_add_test(tests, each_url_of_a_backend_has_its_turn);
+	tcase_add_test(tests, a_field_is_a_line_that_libcurl_sends);
+	tcase_add_test(tests, a_copy_has_its_own_method_path_query_and_list);
+	tcase_add_test(tests, a_copy_keeps_no_query_apart_from_an_empty_one);
+	tcase_add_test(tests, every_end_has_words);
+	return suite_run("proxy/order", tests);
+}
