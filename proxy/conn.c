@@ -1,0 +1,426 @@
+/* conn.c -- FastCGI connections: parked, read, answered, and kept or closed. */
+#include "conn.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "conn_state.h"
+#include "reply.h"
+#include "request.h"
+#include "serve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CONN_HEAD_MS = 10000, CONN_DRAIN_MS = 10000, CONN_CUT_MS = 50 };
+
+static void conn_next_request(struct conn *c);
+
+static void
+conn_forget_request(struct conn *c)
+{
+	struct exchange *x = &c->x;
+	struct arena arena = x->arena;
+
+	serve_over(x);
+	site_unref(x->site);
+	arena_reset(&arena);
+	*x = (struct exchange){ .conn = c, .worker = x->worker, .arena = arena };
+}
+
+static void
+conn_close(struct conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->fd >= 0) {
+		if (c->events != 0)
+			worker_unwatch(c->x.worker, c->fd);
+		close(c->fd);
+	}
+	timer_clear(&c->x.worker->timers, &c->timer);
+	conn_forget_request(c);
+	outbox_free(&c->outbox);
+	head_reset(&c->head);
+	c->state = CONN_DEAD;
+	worker_conn_closed(c->x.worker);
+	conn_unlink(c);
+	conn_link(c, &c->x.worker->conns_dead);
+	metric_add(METRIC_CONNECTIONS, -1);
+}
+
+static void
+conn_refuse(struct conn *c, const char *why)
+{
+	metric_add(METRIC_GATE_REFUSED, 1);
+	log_warn("a FastCGI connection was closed: the web server sent %s", why);
+	conn_close(c);
+}
+
+/*
+ * Edge-triggered: an incomplete head would spin otherwise. Watching for room only while there is a
+ * backlog saves an event a request. Watching anew reports what is ready already.
+ */
+static bool
+conn_watch(struct conn *c, bool anew)
+{
+	uint32_t events =
+	    EPOLLIN | EPOLLRDHUP | EPOLLET | (outbox_left(&c->outbox) > 0 ? EPOLLOUT : 0);
+	int rc = 0;
+
+	if (c->events == 0)
+		rc = worker_watch(c->x.worker, c->fd, events, &c->watch);
+	else if (anew || c->events != events)
+		rc = worker_rewatch(c->x.worker, c->fd, events, &c->watch);
+	if (rc == 0)
+		c->events = events;
+	return rc == 0;
+}
+
+/* The body was not wanted: take the rest off the socket, so that the answer is not lost with it. */
+static void
+conn_discard_body(struct conn *c)
+{
+	ssize_t n;
+
+	do
+		n = conn_read_body(&c->x, c->x.worker->scratch, WORKER_SCRATCH);
+	while (n > 0);
+	if (n == 0 && c->keep && !c->x.worker->draining)
+		conn_next_request(c);
+	else if (n != -EAGAIN || !conn_watch(c, false))
+		conn_close(c);
+}
+
+/* The answer is on its way whole. */
+static void
+conn_answered(struct conn *c)
+{
+	struct worker *worker = c->x.worker;
+
+	conn_forget_request(c);
+	if (c->body.state == STDIN_OPEN && !c->gone) {
+		c->state = CONN_UNREAD;
+		if (timer_set(&worker->timers, &c->timer, clock_mono_ms() + CONN_DRAIN_MS) != 0)
+			conn_close(c);
+		else
+			conn_discard_body(c);
+	} else if (c->keep && !c->gone && !worker->draining) {
+		conn_next_request(c);
+	} else {
+		conn_close(c);
+	}
+}
+
+/* Returns false while something is left. */
+static bool
+conn_flush(struct conn *c)
+{
+	int rc = c->gone ? -EPIPE : outbox_send(&c->outbox, c->fd);
+
+	c->gone = c->gone || (rc != 0 && rc != -EAGAIN);
+	if (rc != -EAGAIN)
+		outbox_free(&c->outbox);
+	return rc != -EAGAIN;
+}
+
+void
+conn_send(struct exchange *x, const struct iovec *parts, size_t n, enum record_end end)
+{
+	struct conn *c = x->conn;
+
+	for (size_t i = 0; i < n; i++)
+		x->sent_bytes += parts[i].iov_len;
+	if (!c->gone &&
+	    record_send(c->fd, c->body.request_id, parts, n, end, &c->outbox.bytes) != 0)
+		c->gone = true;
+	if (c->gone)
+		outbox_free(&c->outbox);
+	if (outbox_left(&c->outbox) > 0 && !conn_watch(c, false))
+		c->gone = true;
+	if (end == RECORD_MORE)
+		return;
+	reply_log(x);
+	c->state = CONN_FLUSH;
+	if (outbox_left(&c->outbox) == 0 || c->gone)
+		conn_answered(c);
+}
+
+void
+conn_wait(struct exchange *x)
+{
+	/* Without it a peer that leaves is noticed at the next write. */
+	if (!conn_watch(x->conn, false))
+		log_warn("a connection cannot be watched: %s", strerror(errno));
+}
+
+size_t
+conn_backlog(const struct exchange *x)
+{
+	return outbox_left(&x->conn->outbox);
+}
+
+void
+conn_cut(struct exchange *x)
+{
+	struct conn *c = x->conn;
+
+	reply_log(x);
+	/*
+	 * lighttpd that reads an answer without a length and its end in one go takes it for whole,
+	 * so the end comes later than what there was.
+	 */
+	if (x->sent_bytes == 0 || c->gone ||
+	    timer_set(&x->worker->timers, &c->timer, clock_mono_ms() + CONN_CUT_MS) != 0) {
+		conn_close(c);
+		return;
+	}
+	conn_forget_request(c);
+	c->state = CONN_CUT;
+}
+
+/* ---- The request's body --------------------------------------------------------------------- */
+
+ssize_t
+conn_read_body(struct exchange *x, char *out, size_t size)
+{
+	struct conn *c = x->conn;
+	ssize_t n = stdin_read(&c->body, c->fd, out, size);
+
+	c->gone = c->gone || (c->body.state == STDIN_BROKEN);
+	return n;
+}
+
+/* ---- The request's head --------------------------------------------------------------------- */
+
+/* Read it, and set up its body. Returns false where the connection was closed for it. */
+static bool
+conn_read_head(struct conn *c, struct fcgi_params *params)
+{
+	const struct gate *gate = &c->head.gate;
+	bool whole, no_body = gate->request_bytes > 0;
+	char none[1];
+
+	c->look_again = gate->request_bytes != c->head.arrived;
+	int rc = head_read(&c->head, c->fd, c->x.worker->scratch, &c->x.arena, params, &whole);
+	stdin_init(&c->body, gate->request_id, !whole);
+	head_reset(&c->head);
+	if (rc == -EPROTO)
+		c->fd = -1;
+	if (rc != 0) {
+		conn_refuse(c, "a request that libfcgi does not take");
+		return false;
+	}
+	/* Where there is none, just its empty STDIN record: the next request stays where it is. */
+	if (no_body && !whole && conn_read_body(&c->x, none, sizeof(none)) != 0) {
+		conn_refuse(c, "a request body where it had announced none");
+		return false;
+	}
+	return true;
+}
+
+static void
+conn_begin(struct conn *c)
+{
+	struct fcgi_params params;
+	struct exchange *x = &c->x;
+	const char *why = NULL;
+
+	timer_clear(&x->worker->timers, &c->timer);
+	if (!conn_read_head(c, &params))
+		return;
+	c->keep = params.keep;
+	c->state = CONN_BUSY;
+	x->site = site_ref(x->worker->site);
+	x->began_us = clock_mono_us();
+	metric_add(METRIC_REQUESTS, 1);
+	int rc = request_make(&params, c->body.state == STDIN_OPEN, &x->arena, &x->request, &why);
+	if (rc == 0) {
+		serve_begin(x);
+	} else {
+		metric_add(METRIC_REFUSED, 1);
+		reply_error(x, rc == -ENOMEM ? 503 : 400, rc == -ENOMEM ? "out of memory" : why);
+	}
+}
+
+static void
+conn_await_head(struct conn *c)
+{
+	int rc = 0;
+
+	if (c->head.arrived > 0 && c->timer.place == 0)
+		rc = timer_set(&c->x.worker->timers, &c->timer, clock_mono_ms() + CONN_HEAD_MS);
+	if (rc != 0 || c->half_closed || !conn_watch(c, c->head.looks == 1))
+		conn_close(c);
+}
+
+/* Once a request has begun it may be with another worker: nothing looks at `c` afterwards. */
+static void
+conn_look(struct conn *c)
+{
+	switch (head_look(&c->head, c->fd, c->x.worker->scratch)) {
+	case HEAD_MORE:
+		conn_await_head(c);
+		break;
+	case HEAD_READY:
+		conn_begin(c);
+		break;
+	case HEAD_BAD:
+		conn_refuse(c, c->head.gate.why);
+		break;
+	case HEAD_GONE:
+		conn_close(c);
+		break;
+	}
+}
+
+static void
+conn_next_request(struct conn *c)
+{
+	timer_clear(&c->x.worker->timers, &c->timer);
+	c->state = CONN_PARKED;
+	head_reset(&c->head);
+	stdin_init(&c->body, 0, false);
+	if (!conn_watch(c, c->look_again))
+		conn_close(c);
+}
+
+/* ---- Events --------------------------------------------------------------------------------- */
+
+static void
+conn_ready_busy(struct conn *c, uint32_t events)
+{
+	struct exchange *x = &c->x;
+
+	if (events & (EPOLLHUP | EPOLLERR))
+		c->gone = true;
+	if (outbox_left(&c->outbox) > 0 && conn_flush(c) && !c->gone)
+		serve_writable(x);
+	if (c->state == CONN_BUSY && (events & (EPOLLIN | EPOLLRDHUP)) &&
+	    c->body.state == STDIN_OPEN)
+		serve_readable(x);
+	if (c->state == CONN_BUSY && c->gone) {
+		serve_gone(x);
+		if (c->state == CONN_BUSY)
+			conn_cut(x);
+	}
+}
+
+static void
+conn_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = CONN_OF(watch, watch);
+
+	/* It may be of the next request, and is told only once. */
+	c->look_again = c->look_again || (events & EPOLLIN) != 0;
+	c->half_closed = c->half_closed || (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
+	switch (c->state) {
+	case CONN_PARKED:
+		conn_look(c);
+		break;
+	case CONN_BUSY:
+		conn_ready_busy(c, events);
+		break;
+	case CONN_FLUSH:
+		if (events & (EPOLLHUP | EPOLLERR))
+			c->gone = true;
+		if (conn_flush(c))
+			conn_answered(c);
+		break;
+	case CONN_UNREAD:
+		conn_discard_body(c);
+		break;
+	case CONN_CUT:
+		if (conn_flush(c) && c->gone)
+			conn_close(c);
+		break;
+	case CONN_DEAD:
+		break;
+	}
+}
+
+static void
+conn_late(struct timer *timer)
+{
+	struct conn *c = CONN_OF(timer, timer);
+
+	if (c->state == CONN_PARKED)
+		conn_refuse(c, "half a request and then nothing for 10 seconds");
+	else
+		conn_close(c);
+}
+
+int
+conn_adopt(struct worker *worker, int fd)
+{
+	struct conn *c = conn_new(worker);
+
+	if (c == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	c->watch.ready = conn_ready;
+	c->timer.fire = conn_late;
+	c->fd = fd;
+	c->x.conn = c;
+	c->x.worker = worker;
+	conn_link(c, &worker->conns);
+	worker_conn_opened(worker);
+	metric_add(METRIC_CONNECTIONS, 1);
+	conn_look(c);
+	return 0;
+}
+
+static void
+conn_arrive(struct worker *worker, struct message *message)
+{
+	struct conn *c = CONN_OF(message, x.message);
+
+	c->x.worker = worker;
+	conn_link(c, &worker->conns);
+	if (!conn_watch(c, false))
+		c->gone = true;
+	c->moved(&c->x);
+}
+
+void
+conn_move(struct exchange *x, struct worker *to, void (*run)(struct exchange *x))
+{
+	struct conn *c = x->conn;
+
+	assert(c->state == CONN_BUSY && c->timer.place == 0);
+	if (c->events != 0)
+		worker_unwatch(x->worker, c->fd);
+	c->events = 0;
+	conn_unlink(c);
+	c->moved = run;
+	x->message.run = conn_arrive;
+	worker_post(to, &x->message);
+}
+
+void
+conn_drain_all(struct worker *worker)
+{
+	for (struct conn *c = worker->conns, *next; c != NULL; c = next) {
+		char byte;
+		next = c->next;
+		/* One whose request is here, if not yet looked at, is served and closed then. */
+		if (c->state == CONN_PARKED && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+			conn_close(c);
+	}
+}
+
+void
+conn_close_all(struct worker *worker)
+{
+	while (worker->conns != NULL) {
+		struct conn *c = worker->conns;
+		if (c->state == CONN_BUSY)
+			serve_gone(&c->x);
+		conn_close(c);
+	}
+	conn_forget_all(worker);
+}

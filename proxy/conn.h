@@ -1,0 +1,53 @@
+/* conn.h -- FastCGI connections: parked, read, answered, and kept or closed. */
+#ifndef DORY_PROXY_CONN_H
+#define DORY_PROXY_CONN_H
+
+#include "exchange.h"
+#include "record.h"
+
+/*
+ * A connection carries one request at a time. It belongs to one worker; all calls are the owning
+ * worker's. What it tells serve.h: serve_begin(), serve_writable(), serve_readable(), serve_gone().
+ */
+
+/* Take over a connected, non-blocking socket. `fd` is taken, also on error. Returns: 0; -ENOMEM. */
+int conn_adopt(struct worker *worker, int fd) NODISCARD;
+
+/*
+ * Send parts of the answer. With RECORD_LAST the request is over: `x` is not to be used any more.
+ * What the socket does not take is kept; conn_backlog() says how much. A peer that is gone is noted
+ * and the rest is swallowed: serve_gone() follows from the event loop where RECORD_LAST was not
+ * sent.
+ */
+void conn_send(struct exchange *x, const struct iovec *parts, size_t n, enum record_end end);
+size_t conn_backlog(const struct exchange *x);
+
+/* The answer comes later: have the event loop tell what its peer does meanwhile. */
+void conn_wait(struct exchange *x);
+
+/*
+ * End an answer that cannot be finished: close without END_REQUEST, so that the web server sees
+ * that something is missing. `x` is not to be used any more.
+ */
+void conn_cut(struct exchange *x);
+
+/*
+ * Read the request's body as it arrives.
+ * Returns: bytes read; 0 at its end; -EAGAIN: serve_readable() will be called; -EPIPE: it broke
+ * off.
+ */
+ssize_t conn_read_body(struct exchange *x, char *out, size_t size) NODISCARD;
+
+/* Hand the connection and its request to another worker, which calls `run` with it. */
+void conn_move(struct exchange *x, struct worker *to, void (*run)(struct exchange *x));
+
+/* Close what is parked; called as a worker begins to drain. Busy ones end after their answer. */
+void conn_drain_all(struct worker *worker);
+
+/* Close everything, answered or not: the end of a worker. */
+void conn_close_all(struct worker *worker);
+
+/* Free what was closed while events were being handled. */
+void conn_reap(struct worker *worker);
+
+#endif

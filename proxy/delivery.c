@@ -1,0 +1,131 @@
+/* delivery.c -- A flight's answer on its way to those who wait for it, each at its own pace. */
+#include "conn.h"
+#include "flight_state.h"
+#include "reply.h"
+#include "serve.h"
+
+enum { DELIVERY_PIECE = 262144 };
+
+void
+delivery_fail(struct flight *f)
+{
+	while (f->waiters != NULL) {
+		struct exchange *x = f->waiters;
+		bool head_sent = x->head_sent;
+		flight_detach(x);
+		if (head_sent)
+			conn_cut(x);
+		else
+			serve_failed(x, f->fail_status, f->why);
+	}
+}
+
+static void
+delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
+{
+	buf_slice(out, buf_as_slice(&f->head));
+	if (f->age.at != NULL)
+		buf_printf(out, "Age: %.*s\r\n", SLICE_ARGS(f->age));
+	if (f->has_length)
+		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)f->length);
+	else if (f->state == FLIGHT_WHOLE && !f->bodyless)
+		buf_printf(out, "Content-Length: %zu\r\n", f->body.len);
+	reply_end_head(x, f->storable, x != f->leader, out);
+}
+
+/* The first bytes of the answer. Returns false where they are all of it. */
+static bool
+delivery_make_head(struct flight *f, struct exchange *x, struct buf *out)
+{
+	x->head_sent = true;
+	x->status = f->status;
+	/* The client's own condition, on a response that the backend was asked for without it. */
+	if (f->plan.action == PLAN_CACHE && f->status == 200 &&
+	    reply_not_modified(
+		x, f->etag, f->last_modified, buf_as_slice(&f->head), f->response_s, out)) {
+		x->status = 304;
+		reply_end_head(x, f->storable, x != f->leader, out);
+		return false;
+	}
+	delivery_put_head(f, x, out);
+	return !reply_is_head_only(x);
+}
+
+/* Send what there is, as far as its connection takes it up. */
+static void
+delivery_pump(struct flight *f, struct exchange *x)
+{
+	struct buf head = { 0 };
+	bool last = !x->head_sent && !delivery_make_head(f, x, &head);
+	bool more = buf_error(&head) == 0;
+
+	if (!more) {
+		flight_detach(x);
+		conn_cut(x);
+	}
+	while (more && conn_backlog(x) < DELIVERY_PIECE) {
+		uint64_t end = f->body_start + f->body.len, len = last ? 0 : end - x->body_at;
+		len = len < DELIVERY_PIECE ? len : DELIVERY_PIECE;
+		last = last || (f->state == FLIGHT_WHOLE && x->body_at + len == end);
+		more = !last && len == DELIVERY_PIECE;
+		if (len == 0 && head.len == 0 && !last)
+			break;
+		struct iovec parts[] = { { head.data, head.len },
+			{ f->body.data + (x->body_at - f->body_start), len } };
+		x->body_at += len;
+		if (last)
+			flight_detach(x);
+		conn_send(x, parts, 2, last ? RECORD_LAST : RECORD_MORE);
+		head.len = 0;
+	}
+	buf_free(&head);
+}
+
+void
+delivery_trim(struct flight *f)
+{
+	uint64_t least = f->body_start + f->body.len;
+
+	if (flight_keeps_body(f) || f->state == FLIGHT_WHOLE)
+		return;
+	if (f->waiters == NULL && f->fetch != NULL)
+		fetch_cancel(f->fetch);
+	for (struct exchange *x = f->waiters; x != NULL; x = x->flight_next)
+		least = x->body_at < least ? x->body_at : least;
+	size_t gone = (size_t)(least - f->body_start);
+	if (gone > 0 && f->waiters != NULL) {
+		memmove(f->body.data, f->body.data + gone, f->body.len - gone);
+		f->body.len -= gone;
+		f->body_start = least;
+	}
+	if (f->paused && f->body.len <= FLIGHT_AHEAD / 2 && f->fetch != NULL) {
+		f->paused = false;
+		fetch_resume(f->fetch);
+	}
+}
+
+void
+delivery_answer(struct flight *f)
+{
+	struct exchange *again = NULL;
+
+	for (struct exchange *x = f->waiters, *next; x != NULL; x = next) {
+		next = x->flight_next;
+		if (x->head_sent || landing_may_answer(f, x)) {
+			if (!x->head_sent && f->status >= 500 && f->plan.action == PLAN_CACHE &&
+			    serve_stale_if_error(x))
+				continue;
+			delivery_pump(f, x);
+		} else {
+			flight_detach(x);
+			x->flight_next = again;
+			again = x;
+		}
+	}
+	/* After the loop: those who could not share begin flights of their own, side by side. */
+	while (again != NULL) {
+		struct exchange *x = again;
+		again = x->flight_next;
+		serve_again(x);
+	}
+}

@@ -1,0 +1,76 @@
+/* exchange.h -- One request and its answer, from the first byte to the access log. */
+#ifndef DORY_PROXY_EXCHANGE_H
+#define DORY_PROXY_EXCHANGE_H
+
+#include "inbox.h"
+#include "route/plan.h"
+#include "site.h"
+#include "worker.h"
+
+struct admin;
+struct flight;
+struct pending;
+
+/* Why a request is not a hit, as RFC 9211 section 2.2 names it; with the deflate that was to blame.
+ */
+enum forward_reason {
+	FORWARD_NONE,
+	FORWARD_BYPASS,
+	FORWARD_METHOD,
+	FORWARD_URI_MISS,
+	FORWARD_VARY_MISS,
+	FORWARD_MISS,
+	FORWARD_STALE,
+	FORWARD_REQUEST,
+};
+
+/* What is stored and stale, to ask the backend about: head.at is NULL where nothing is. */
+struct stale {
+	struct slice etag, last_modified; /* Its validators; one may be empty. */
+	struct slice head;
+	struct slice variant; /* With its Vary values. */
+	uint64_t sequence;
+};
+
+/* Lives in its connection, whose memory it never outlives. The worker that serves it owns it. */
+struct exchange {
+	struct worker *worker;
+	struct conn *conn;
+	struct site *site; /* Its own reference. */
+	struct arena arena;
+	struct http_request request;
+	struct plan plan;
+	struct message message; /* For the hand-over to the owning worker. */
+
+	uint64_t sequence; /* The store's, read after the request arrived. */
+	enum forward_reason forward;
+	const char *detail;   /* Cache-Status detail; NULL: none. */
+	uint64_t deflated_by; /* The deflate that made it a miss; 0: none. */
+	bool hit;             /* Answered from the store. */
+	bool alone;           /* It may share no flight: what it shared could not be shared. */
+
+	/* While its entry is asked about. */
+	struct stale stale;
+	bool unconditional;      /* Asking led nowhere: fetch it whole. */
+	uint64_t validated_from; /* Answered by a 304: an entry of this sequence or later may be
+				    served. */
+	bool validated;
+
+	/* While it waits for a flight. */
+	struct flight *flight;
+	struct exchange *flight_next;
+	struct exchange **flight_link;
+	bool head_sent;
+	uint64_t body_at; /* How far into the flight's body it has been answered. */
+
+	/* While it waits for the writer, or for the body of an admin request. */
+	struct pending *pending;
+	struct admin *admin;
+
+	/* For the access log. */
+	int64_t began_us;
+	unsigned status;
+	uint64_t sent_bytes;
+};
+
+#endif

@@ -1,0 +1,340 @@
+/* fetch.c -- One fetch: what is asked, what comes back, and how it ends. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "origin_state.h"
+#include "resolver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The time limit counts from the last sign of life; while we hold the fetch back none runs. */
+static void
+fetch_alive(struct fetch *f)
+{
+	if (f->cancelled)
+		return;
+	if (f->body_paused || f->upload_paused)
+		timer_clear(&f->origin->worker->timers, &f->deadline);
+	else if (timer_set(
+		     &f->origin->worker->timers, &f->deadline, clock_mono_ms() + f->limit_ms) != 0)
+		f->late = true;
+}
+
+size_t
+fetch_on_header(char *bytes, size_t size, size_t n, void *context)
+{
+	struct fetch *f = context;
+
+	switch (answer_take_line(&f->answer, (struct slice){ bytes, size * n })) {
+	case ANSWER_WAITING:
+	case ANSWER_HEAD:
+		break;
+	case ANSWER_DONE:
+		if (!f->announced) {
+			f->announced = true;
+			f->limit_ms = f->order.backend->idle_timeout_ms;
+			f->order.head(f->order.context, &f->answer);
+		}
+		break;
+	case ANSWER_BAD:
+		return 0;
+	}
+	fetch_alive(f);
+	return f->cancelled ? 0 : size * n;
+}
+
+size_t
+fetch_on_body(char *bytes, size_t size, size_t n, void *context)
+{
+	struct fetch *f = context;
+
+	if (f->cancelled || !f->announced)
+		return 0;
+	f->body_paused = !f->order.body(f->order.context, bytes, size * n);
+	fetch_alive(f);
+	if (f->cancelled)
+		return 0;
+	return f->body_paused ? CURL_WRITEFUNC_PAUSE : size * n;
+}
+
+size_t
+fetch_on_upload(char *out, size_t size, size_t n, void *context)
+{
+	struct fetch *f = context;
+	ssize_t got = f->cancelled ? -EPIPE : f->order.upload(f->order.context, out, size * n);
+
+	f->upload_paused = got == -EAGAIN;
+	/* Broken off by the client: no fault of the backend's. */
+	f->cancelled = f->cancelled || (got < 0 && !f->upload_paused);
+	fetch_alive(f);
+	if (f->upload_paused)
+		return CURL_READFUNC_PAUSE;
+	if (got < 0)
+		return CURL_READFUNC_ABORT;
+	f->uploaded = true;
+	return (size_t)got;
+}
+
+static bool
+fetch_add_line(struct fetch *f, const char *line)
+{
+	struct curl_slist *more = line == NULL ? NULL : curl_slist_append(f->fields, line);
+
+	if (more != NULL)
+		f->fields = more;
+	return more != NULL;
+}
+
+/* libcurl's own Accept, Content-Type and Expect are switched off: a fetch carries what it was
+ * given. */
+static int
+fetch_make_fields(struct fetch *f)
+{
+	static const char *const unwanted[] = {
+		"Accept:", "Content-Type:", "Expect:", "User-Agent:"
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < COUNT(unwanted) && good; i++) {
+		struct slice name = { unwanted[i], strlen(unwanted[i]) - 1 };
+		if (http_fields_find(&f->order.fields, name) == NULL)
+			good = fetch_add_line(f, unwanted[i]);
+	}
+	for (size_t i = 0; i < f->order.fields.n && good; i++)
+		good = fetch_add_line(f, fetch_order_line(&f->order, i, &f->arena));
+	return good ? 0 : -ENOMEM;
+}
+
+static void
+fetch_set_method(struct fetch *f, const char *method)
+{
+	bool head = slice_equal(f->order.method, SLICE("HEAD"));
+	/* For libcurl an upload is a PUT, whatever was said before: a HEAD goes without its body.
+	 */
+	bool upload = f->order.body_bytes != FETCH_NO_BODY && !head;
+
+	curl_easy_setopt(f->easy, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(f->easy, CURLOPT_NOBODY, head ? 1L : 0L);
+	if (upload) {
+		curl_easy_setopt(f->easy, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(f->easy, CURLOPT_INFILESIZE_LARGE,
+		    (curl_off_t)(f->order.body_bytes < 0 ? -1 : f->order.body_bytes));
+	}
+	curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, head ? NULL : method);
+	/* libcurl sends a request again when a kept connection turns out dead: unsafe ones must not
+	 * be. */
+	curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT,
+	    !upload && http_method_is_safe(f->order.method) ? 0L : 1L);
+}
+
+/* Returns 0; -EHOSTUNREACH where the backend's name was never found; -ENOMEM. */
+static int
+fetch_set_address(struct fetch *f)
+{
+	const struct config_backend *backend = f->order.backend;
+	const char *address = NULL;
+
+	curl_slist_free_all(f->address);
+	f->address = NULL;
+	switch (backend->socket != NULL
+		    ? RESOLVER_NUMERIC
+		    : resolver_find(f->origin->worker->all->resolver,
+			  backend->urls.items[f->url].text, &f->arena, &address)) {
+	case RESOLVER_NUMERIC:
+		break;
+	case RESOLVER_UNKNOWN:
+		return -EHOSTUNREACH;
+	case RESOLVER_KNOWN:
+		f->address = address == NULL ? NULL : curl_slist_append(NULL, address);
+		if (f->address == NULL)
+			return -ENOMEM;
+		break;
+	}
+	curl_easy_setopt(f->easy, CURLOPT_RESOLVE, f->address);
+	return 0;
+}
+
+static int
+fetch_begin(struct fetch *f)
+{
+	const struct config_backend *backend = f->order.backend;
+	char *url = fetch_order_url(&f->order, f->url, &f->arena);
+	char *method = arena_copy(&f->arena, f->order.method);
+
+	if (url == NULL || method == NULL)
+		return -ENOMEM;
+	int rc = fetch_set_address(f);
+	if (rc != 0)
+		return rc;
+	curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
+	curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
+	curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, f);
+	curl_easy_setopt(f->easy, CURLOPT_READDATA, f);
+	curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->fields);
+	curl_easy_setopt(f->easy, CURLOPT_UNIX_SOCKET_PATH, backend->socket);
+	curl_easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
+	curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, (long)backend->timeout_ms);
+	fetch_set_method(f, method);
+	if (curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
+		return -EINVAL;
+	f->answer = (struct answer){ .arena = &f->arena };
+	f->limit_ms = backend->connect_timeout_ms + backend->first_byte_timeout_ms;
+	fetch_alive(f);
+	metric_add(METRIC_FETCHES, 1);
+	return curl_multi_add_handle(f->origin->multi, f->easy) == CURLM_OK ? 0 : -ENOMEM;
+}
+
+static void
+fetch_free(struct fetch *f)
+{
+	struct origin *o = f->origin;
+
+	timer_clear(&o->worker->timers, &f->deadline);
+	timer_clear(&o->worker->timers, &f->resume);
+	origin_give_handle(o, f->easy);
+	curl_slist_free_all(f->fields);
+	curl_slist_free_all(f->address);
+	arena_fini(&f->arena);
+	free(f);
+}
+
+static enum fetch_end
+fetch_judge_ok(const struct fetch *f)
+{
+	unsigned status = f->answer.response.status;
+
+	if (f->answer.state != ANSWER_DONE)
+		return FETCH_MALFORMED;
+	if (f->answer.has_length || f->answer.chunked || status == 204 || status == 304 ||
+	    slice_equal(f->order.method, SLICE("HEAD")))
+		return FETCH_WHOLE;
+	return FETCH_UNFRAMED;
+}
+
+static enum fetch_end
+fetch_judge(const struct fetch *f, CURLcode code)
+{
+	if (f->cancelled)
+		return FETCH_CANCELLED;
+	if (f->late)
+		return FETCH_TIMEOUT;
+	if (f->answer.state == ANSWER_BAD)
+		return FETCH_MALFORMED;
+	if (code == CURLE_OK)
+		return fetch_judge_ok(f);
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		return FETCH_TIMEOUT;
+	if (f->announced)
+		return FETCH_CUT;
+	if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+	    code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION)
+		return FETCH_UNREACHABLE;
+	if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY ||
+	    code == CURLE_OUT_OF_MEMORY)
+		return FETCH_MALFORMED;
+	return FETCH_FAILED;
+}
+
+/* Another of the backend's addresses, where this one could not even be reached. */
+static bool
+fetch_try_next(struct fetch *f, enum fetch_end end)
+{
+	if (end != FETCH_UNREACHABLE || f->uploaded || f->url + 1 >= f->order.backend->urls.n)
+		return false;
+	f->url++;
+	return fetch_begin(f) == 0;
+}
+
+void
+fetch_finish(struct fetch *f, CURLcode code)
+{
+	enum fetch_end end = fetch_judge(f, code);
+	const char *why = f->answer.why;
+
+	curl_multi_remove_handle(f->origin->multi, f->easy);
+	if (fetch_try_next(f, end))
+		return;
+	if (end > FETCH_UNFRAMED && end != FETCH_CANCELLED) {
+		metric_add(METRIC_FETCH_ERRORS, 1);
+		log_warn("backend %s: %s (%s)", f->order.backend->name, fetch_end_name(end),
+		    why != NULL ? why
+		    : f->late   ? "its time limit"
+				: curl_easy_strerror(code));
+	}
+	if (why == NULL && end > FETCH_UNFRAMED)
+		why = fetch_end_name(end);
+	f->order.ended(f->order.context, end, why);
+	fetch_free(f);
+}
+
+static void
+fetch_late(struct timer *timer)
+{
+	struct fetch *f = ORIGIN_OF(struct fetch, timer, deadline);
+
+	f->late = !f->cancelled;
+	fetch_finish(f, CURLE_OPERATION_TIMEDOUT);
+}
+
+static void
+fetch_go_on(struct timer *timer)
+{
+	struct fetch *f = ORIGIN_OF(struct fetch, timer, resume);
+	struct origin *o = f->origin;
+
+	f->body_paused = f->upload_paused = false;
+	fetch_alive(f);
+	curl_easy_pause(f->easy, CURLPAUSE_CONT);
+	origin_act(o, CURL_SOCKET_TIMEOUT, 0);
+}
+
+int
+fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **out)
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+	int rc = -ENOMEM;
+
+	if (f == NULL)
+		return -ENOMEM;
+	f->origin = o;
+	f->deadline.fire = fetch_late;
+	f->resume.fire = fetch_go_on;
+	f->easy = origin_take_handle(o);
+	if (f->easy != NULL)
+		rc = fetch_order_copy(order, &f->arena, &f->order);
+	if (rc == 0)
+		rc = fetch_make_fields(f);
+	if (rc == 0)
+		rc = fetch_begin(f);
+	if (rc != 0) {
+		fetch_free(f);
+		return rc;
+	}
+	*out = f;
+	return 0;
+}
+
+void
+fetch_resume(struct fetch *f)
+{
+	if ((f->body_paused || f->upload_paused) &&
+	    timer_set(&f->origin->worker->timers, &f->resume, clock_mono_ms()) != 0)
+		fetch_cancel(f);
+}
+
+void
+fetch_cancel(struct fetch *f)
+{
+	f->cancelled = true;
+	/* A timer that is set already needs no memory to be moved. */
+	if (timer_set(&f->origin->worker->timers, &f->deadline, clock_mono_ms()) != 0)
+		log_error("out of memory: a fetch is given up late");
+}
+
+void
+fetch_drop(struct fetch *f)
+{
+	curl_multi_remove_handle(f->origin->multi, f->easy);
+	fetch_free(f);
+}

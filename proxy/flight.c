@@ -1,0 +1,396 @@
+/* flight.c -- One fetch in progress, and every request that waits for it. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "conn.h"
+#include "flight_state.h"
+#include "http/vary.h"
+#include "reply.h"
+#include "serve.h"
+
+#include <errno.h>
+
+/* ---- Who waits ------------------------------------------------------------------------------ */
+
+static void
+flight_board(struct flight *f, struct exchange *x)
+{
+	x->flight = f;
+	x->head_sent = false;
+	x->body_at = 0;
+	x->flight_next = f->waiters;
+	x->flight_link = &f->waiters;
+	if (x->flight_next != NULL)
+		x->flight_next->flight_link = &x->flight_next;
+	f->waiters = x;
+	conn_wait(x);
+}
+
+void
+flight_detach(struct exchange *x)
+{
+	struct flight *f = x->flight;
+
+	*x->flight_link = x->flight_next;
+	if (x->flight_next != NULL)
+		x->flight_next->flight_link = x->flight_link;
+	if (f->leader == x)
+		f->leader = NULL;
+	x->flight = NULL;
+}
+
+void
+flight_turn_soon(struct flight *f)
+{
+	if (f->turn.place == 0 && timer_set(&f->worker->timers, &f->turn, clock_mono_ms()) != 0)
+		log_error("out of memory: a request may hang until its time limit");
+}
+
+/* It is only here for those who still read it: what it brought is the store's affair by now. */
+static bool
+flight_is_past(const struct flight *f)
+{
+	return f->state == FLIGHT_FAILED ||
+	       (f->state == FLIGHT_WHOLE && f->jobs == 0 && (f->stored || !f->storable));
+}
+
+static bool
+flight_fits(struct flight *f, struct exchange *x)
+{
+	struct slice values;
+
+	if (!f->shared || f->body_start > 0 || flight_is_past(f) ||
+	    f->hash != flight_hash(&x->plan) ||
+	    !slice_equal(f->plan.key.bytes, x->plan.key.bytes) ||
+	    !slice_equal(f->plan.variant, x->plan.variant))
+		return false;
+	if (f->state < FLIGHT_HEAD)
+		return true;
+	return f->shareable &&
+	       (f->vary.len == 0 || (vary_values(f->vary, &x->request, &x->arena, &values) == 0 &&
+					slice_equal(values, f->vary_values)));
+}
+
+/* Has no deflate overtaken it, as seen after x arrived? */
+static bool
+flight_lives(struct flight *f, struct exchange *x)
+{
+	struct store_reader *reader = x->worker->reader;
+
+	if (f->state == FLIGHT_WAITING)
+		return true;
+	if (!f->sequenced || reader == NULL || store_read_begin(reader) != 0)
+		return false;
+	x->sequence = store_sequence(reader);
+	struct store_judgement judgement =
+	    store_judge(reader, STORE_DOOR_JOIN, f->sequence, &f->plan.key, f->tags);
+	store_read_end(reader);
+	return judgement.life == STORE_ALIVE;
+}
+
+bool
+flight_join(struct exchange *x)
+{
+	struct flight *f = *flights_bucket(x->worker->flights, flight_hash(&x->plan));
+
+	if (x->alone)
+		return false;
+	while (f != NULL && !(flight_fits(f, x) && flight_lives(f, x)))
+		f = f->next;
+	if (f == NULL)
+		return false;
+	metric_add(METRIC_COLLAPSED, 1);
+	flight_board(f, x);
+	if (f->state >= FLIGHT_HEAD)
+		flight_turn_soon(f);
+	return true;
+}
+
+void
+flight_start(struct exchange *x)
+{
+	struct flight *f = flight_new(x);
+
+	if (f == NULL) {
+		reply_error(x, 503, "out of memory");
+		return;
+	}
+	metric_add(f->plan.action == PLAN_CACHE ? METRIC_MISSES : METRIC_PASSES, 1);
+	flight_enter(f);
+	flight_board(f, x);
+	f->leader = x;
+	if (write_deflates(f))
+		write_note(f);
+	else
+		flight_send(f);
+}
+
+static void
+flight_refresh_arrives(struct worker *worker, struct message *message)
+{
+	struct flight *f = FLIGHT_OF(message, message), *other;
+
+	f->worker = worker;
+	other = *flights_bucket(worker->flights, f->hash);
+	while (other != NULL && !(other->shared && !flight_is_past(other) &&
+				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
+				    slice_equal(other->plan.variant, f->plan.variant)))
+		other = other->next;
+	if (other != NULL || worker->draining) {
+		flight_free(f);
+		return;
+	}
+	flight_enter(f);
+	flight_send(f);
+}
+
+void
+flight_refresh(struct exchange *x, struct worker *owner)
+{
+	struct flight *f = flight_new(x);
+
+	if (f == NULL)
+		return;
+	f->message.run = flight_refresh_arrives;
+	worker_post(owner, &f->message);
+}
+
+void
+flight_leave(struct exchange *x)
+{
+	struct flight *f = x->flight;
+
+	flight_detach(x);
+	/* What nobody can share, store or be told of is not worth the backend's while. */
+	if (f->waiters == NULL && f->fetch != NULL && !write_deflates(f) &&
+	    (f->plan.action == PLAN_PASS || (f->state >= FLIGHT_HEAD && !f->storable))) {
+		f->shared = false;
+		fetch_cancel(f->fetch);
+	}
+	if (f->waiters == NULL && f->plan.action == PLAN_PASS && f->patience.place != 0)
+		lane_queue_late(&f->patience);
+	if (f->fetch != NULL)
+		fetch_resume(f->fetch);
+	flight_turn_soon(f);
+}
+
+void
+flight_writable(struct exchange *x)
+{
+	flight_turn_soon(x->flight);
+}
+
+void
+flight_upload_ready(struct exchange *x)
+{
+	if (x->flight->leader == x && x->flight->fetch != NULL)
+		fetch_resume(x->flight->fetch);
+}
+
+/* ---- The fetch ------------------------------------------------------------------------------ */
+
+static void
+flight_on_head(void *context, const struct answer *answer)
+{
+	struct flight *f = context;
+
+	bool unchanged = answer->response.status == 304 && f->stale.head.at != NULL;
+	int rc = unchanged ? revalidation_take_head(f, answer) : landing_take_head(f, answer);
+	if (rc != 0) {
+		fetch_cancel(f->fetch);
+		return;
+	}
+	f->state = FLIGHT_HEAD;
+	write_judge(f);
+	flight_turn_soon(f);
+}
+
+bool
+flight_keeps_body(const struct flight *f)
+{
+	return f->storable || (f->shared && f->shareable);
+}
+
+static bool
+flight_on_body(void *context, const char *bytes, size_t len)
+{
+	struct flight *f = context;
+	uint64_t max = f->site->config->dory.max_object_bytes;
+
+	if (flight_keeps_body(f) && f->body.len + len > max) {
+		f->storable = f->shared = false;
+		flight_turn_soon(f);
+	}
+	f->paused = !flight_keeps_body(f) && f->body.len > FLIGHT_AHEAD;
+	if (f->paused)
+		return false;
+	buf_append(&f->body, bytes, len);
+	if (buf_error(&f->body) != 0)
+		fetch_cancel(f->fetch);
+	flight_turn_soon(f);
+	return true;
+}
+
+static ssize_t
+flight_on_upload(void *context, char *out, size_t size)
+{
+	struct flight *f = context;
+	ssize_t n = f->leader == NULL ? -EPIPE : conn_read_body(f->leader, out, size);
+
+	if (n > 0)
+		f->uploaded += n;
+	/* RFC 9112 section 6.3: a body that ends before its length is an incomplete message. */
+	f->body_short = n == 0 && f->uploaded < f->request.body_bytes;
+	return f->body_short ? -EPIPE : n;
+}
+
+static void
+flight_on_end(void *context, enum fetch_end end, const char *why)
+{
+	struct flight *f = context;
+
+	f->fetch = NULL;
+	if (f->state == FLIGHT_FAILED) {
+		flight_turn_soon(f);
+	} else if (end == FETCH_WHOLE || end == FETCH_UNFRAMED) {
+		f->end = end;
+		f->storable = f->storable && end == FETCH_WHOLE;
+		f->state = FLIGHT_WHOLE;
+		flight_turn_soon(f);
+	} else if (f->body_short) {
+		flight_fail(f, end, 400, "a request body shorter than its Content-Length");
+	} else {
+		flight_fail(f, end, end == FETCH_TIMEOUT ? 504 : 502, why);
+	}
+	lane_leave(f);
+}
+
+/* A request without a body says so with a length of 0 where its method is one that has bodies. */
+static int64_t
+flight_body_bytes(const struct flight *f)
+{
+	static const char *const with_body[] = { "POST", "PUT", "PATCH" };
+
+	if (f->plan.action == PLAN_CACHE)
+		return FETCH_NO_BODY;
+	if (f->request.has_body)
+		return f->request.body_bytes >= 0 ? f->request.body_bytes : FETCH_BODY_UNKNOWN;
+	for (size_t i = 0; i < COUNT(with_body); i++) {
+		if (slice_equal(f->request.method, slice_of(with_body[i])))
+			return 0;
+	}
+	return FETCH_NO_BODY;
+}
+
+void
+flight_depart(struct flight *f)
+{
+	struct fetch_order order = { .backend = f->plan.backend,
+		.method = f->request.method,
+		.path = f->request.path,
+		.query = f->plan.query,
+		.body_bytes = flight_body_bytes(f),
+		.context = f,
+		.head = flight_on_head,
+		.body = flight_on_body,
+		.upload = flight_on_upload,
+		.ended = flight_on_end };
+	struct store_reader *reader = f->worker->reader;
+
+	/* The number by which the response will be judged: read before the request leaves. */
+	f->sequenced = reader != NULL && store_read_begin(reader) == 0;
+	if (f->sequenced) {
+		f->sequence = store_sequence(reader);
+		store_read_end(reader);
+	}
+	f->sent_s = clock_wall_s();
+	f->state = FLIGHT_SENT;
+	int rc = plan_forward(&f->plan, &f->request, &f->arena, &order.fields);
+	if (rc == 0)
+		rc = revalidation_ask(f, &order.fields);
+	if (rc == 0)
+		rc = fetch_start(f->worker->origin, &order, &f->fetch);
+	if (rc == 0)
+		return;
+	if (rc == -EHOSTUNREACH)
+		flight_fail(f, FETCH_UNREACHABLE, 502, "the backend's name has no address");
+	else
+		flight_fail(f, FETCH_UNREACHABLE, 503, "out of memory");
+	lane_leave(f);
+}
+
+void
+flight_send(struct flight *f)
+{
+	if (lane_enter(f))
+		flight_depart(f);
+}
+
+void
+flight_fail(struct flight *f, enum fetch_end end, unsigned status, const char *why)
+{
+	if (f->freshens)
+		f->held = false;
+	f->end = end;
+	f->fail_status = status;
+	f->why = why;
+	if (f->state < FLIGHT_HEAD)
+		write_failed(f);
+	f->state = FLIGHT_FAILED;
+	flight_turn_soon(f);
+}
+
+void
+flight_turn(struct timer *timer)
+{
+	struct flight *f = FLIGHT_OF(timer, turn);
+
+	if (f->state == FLIGHT_WHOLE && f->freshens)
+		revalidation_store(f);
+	else if (f->state == FLIGHT_WHOLE)
+		landing_store(f);
+	if (!f->held && f->state == FLIGHT_FAILED) {
+		delivery_fail(f);
+	} else if (!f->held && f->state >= FLIGHT_HEAD) {
+		delivery_answer(f);
+		delivery_trim(f);
+	}
+	if (f->state >= FLIGHT_WHOLE && f->fetch == NULL && f->jobs == 0 && f->waiters == NULL)
+		flight_end(f);
+}
+
+/* ---- The writer's jobs ---------------------------------------------------------------------- */
+
+static void
+flight_job_landed(struct worker *worker, struct message *message)
+{
+	struct flight_job *job =
+	    (struct flight_job *)((char *)message - offsetof(struct flight_job, message));
+
+	(void)worker;
+	job->flight->jobs--;
+	job->landed(job->flight, &job->job);
+}
+
+static void
+flight_job_done(struct store_job *store_job)
+{
+	struct flight_job *job = store_job->owner;
+	worker_post(job->flight->worker, &job->message);
+}
+
+int
+flight_submit(struct flight *f, struct flight_job *job)
+{
+	if (f->worker->all->store == NULL)
+		return -EIO;
+	job->flight = f;
+	job->message.run = flight_job_landed;
+	job->job.owner = job;
+	job->job.done = flight_job_done;
+	f->jobs++;
+	int rc = store_submit(f->worker->all->store, &job->job);
+	if (rc != 0)
+		f->jobs--;
+	return rc;
+}

@@ -1,0 +1,208 @@
+/* flight_state.h -- What a flight is made of: for the files that make up a flight only. */
+#ifndef DORY_PROXY_FLIGHT_STATE_H
+#define DORY_PROXY_FLIGHT_STATE_H
+
+#include "flight.h"
+#include "origin.h"
+
+#define FLIGHT_OF(pointer, member)                                                                 \
+	((struct flight *)((char *)(pointer)-offsetof(struct flight, member)))
+
+enum flight_state {
+	FLIGHT_WAITING, /* For its intent to be noted, or for a place at the backend. */
+	FLIGHT_SENT,    /* The backend has, or is about to have, the request. */
+	FLIGHT_HEAD,    /* The header block is here. */
+	FLIGHT_WHOLE,   /* All of the body is here. */
+	FLIGHT_FAILED,
+};
+
+/* A job of the flight's that the writer has, and the way back to the worker. */
+struct flight_job {
+	struct store_job job;
+	struct message message;
+	struct flight *flight;
+	void (*landed)(struct flight *f, struct store_job *job);
+};
+
+/* This worker's flights that wait for a place at one backend. */
+struct flight_lane {
+	struct flight_lane *next;
+	char *backend;
+	struct flight *first_queued;
+	struct flight **last_queued;
+};
+
+enum { FLIGHT_BUCKETS = 4096, FLIGHT_AHEAD = 1048576 };
+
+struct flights {
+	struct worker *worker;
+	size_t n;
+	struct flight *buckets[FLIGHT_BUCKETS];
+	struct flight_lane *lanes;
+};
+
+/* All of it is the owning worker's. */
+struct flight {
+	struct flights *flights;
+	struct worker *worker;
+	struct site *site;
+	struct arena arena;
+	struct flight *next; /* In its bucket. */
+	struct flight **link;
+	uint64_t hash;
+	bool shared; /* Others may join. */
+	enum flight_state state;
+	struct message message; /* For a refresh on its way to the owning worker. */
+
+	/* The request, copied. */
+	struct http_request request;
+	struct plan plan;
+
+	struct stale stale; /* Asked about with a conditional request. */
+	bool freshens;      /* The answer was 304: what is stored is good. */
+
+	/* Those who wait. */
+	struct exchange *waiters;
+	struct exchange *leader; /* Who it was begun for; NULL once gone. Its body is uploaded. */
+
+	/* The fetch. */
+	struct flight_lane *lane;
+	struct flight *next_queued;
+	struct timer patience; /* While it is queued. */
+	struct fetch *fetch;
+	struct timer turn; /* What libcurl's callbacks may not do is done then. */
+	uint64_t sequence; /* Read before the request was sent. */
+	bool sequenced;    /* The store could be read, so `sequence` means something. */
+	bool paused;
+	int64_t sent_s;
+	int64_t uploaded; /* Bytes of the request's body. */
+	bool body_short;  /* It ended before its Content-Length. */
+	enum fetch_end end;
+	unsigned fail_status; /* What to answer where it failed. */
+	const char *why;
+
+	/* The answer. */
+	unsigned status;
+	struct buf head;                  /* "Status: ..." and fields, without Content-Length. */
+	struct slice etag, last_modified; /* at == NULL where it has none. */
+	struct slice age; /* The Age it came with: an entry's is counted anew at each hit. */
+	bool has_length;
+	uint64_t length;
+	bool bodyless;
+	struct storing storing;
+	struct slice vary;        /* Names, as vary_names() gives them. */
+	struct slice vary_values; /* Of the request it was begun for. */
+	struct slice tags;
+	int64_t response_s;
+	bool shareable;
+	bool storable;
+	struct buf body;
+	uint64_t body_start; /* How much of its front was given away already. */
+
+	/* The writer's jobs. */
+	struct flight_job stores[2]; /* The response, and the Vary record that leads to it. */
+	struct flight_job note;      /* What a write will deflate. */
+	struct flight_job write;     /* Its deflate, or the note's end. */
+	struct timer writer_late;    /* While a write waits for either. */
+	unsigned jobs;               /* With the writer now. */
+	bool stored;                 /* Handed to the writer. */
+	uint64_t intent;
+	bool noted; /* Or tried to: it was sent on. */
+	bool held;  /* A write's answer, until its deflate is on disk. */
+};
+
+/* ---- flight.c: the story -----------------------------------------------------------------------
+ */
+
+/* Hand a job to the writer. Returns 0; -EAGAIN; -EIO without a store. */
+int flight_submit(struct flight *f, struct flight_job *job) NODISCARD;
+
+/* Do the flight's next step soon, from the event loop; whatever became possible is done then. */
+void flight_turn_soon(struct flight *f);
+void flight_turn(struct timer *timer);
+
+/* Send it to the backend, or queue it for a place; once there is one, flight_depart(). */
+void flight_send(struct flight *f);
+void flight_depart(struct flight *f);
+
+/* It has ended without an answer, or in the middle of one. */
+void flight_fail(struct flight *f, enum fetch_end end, unsigned status, const char *why);
+
+/* Only what may yet be stored, or joined by others, is kept whole. */
+bool flight_keeps_body(const struct flight *f);
+
+/* ---- flights.c: made, found, ended -------------------------------------------------------------
+ */
+
+/* A flight with its own copy of what x asks. NULL if memory is out. */
+struct flight *flight_new(const struct exchange *x);
+void flight_enter(struct flight *f);
+void flight_end(struct flight *f);
+void flight_free(struct flight *f); /* One that was not entered. */
+uint64_t flight_hash(const struct plan *plan);
+struct flight **flights_bucket(struct flights *flights, uint64_t hash);
+
+/* ---- lane.c: places at a backend ---------------------------------------------------------------
+ */
+
+/* True: it has a place. False: it waits for one, or has failed. */
+bool lane_enter(struct flight *f);
+void lane_leave(struct flight *f);
+void lane_queue_late(struct timer *timer);
+void lanes_free(struct flights *flights);
+
+/* ---- delivery.c: to those who wait -------------------------------------------------------------
+ */
+
+void delivery_answer(struct flight *f);
+void delivery_fail(struct flight *f);
+
+/* Give away the front of a body that is not kept, as far as all have it; let the backend go on. */
+void delivery_trim(struct flight *f);
+
+/* ---- landing.c: what a response is, and how it gets to the store ------------------------------
+ */
+
+/* Judge the header block and make the head that clients and the store get. Returns 0; -ENOMEM. */
+int landing_take_head(struct flight *f, const struct answer *answer) NODISCARD;
+
+/* The same of a response that was put together from what is stored. */
+int landing_take_response(struct flight *f, const struct http_response *response) NODISCARD;
+
+/* The body is whole: hand the response to the writer, if it is to be stored. */
+void landing_store(struct flight *f);
+
+/* May x, which did not begin the flight, have its response? Sets x->alone where nobody else may. */
+bool landing_may_answer(struct flight *f, struct exchange *x);
+
+/* ---- revalidation.c: asking whether what is stored is still good (RFC 9111 section 4.3)
+ * ---------- */
+
+/* Copy what x knows of its stale entry. Returns 0; -ENOMEM. */
+int revalidation_take(struct flight *f, const struct stale *stale) NODISCARD;
+
+/* The fields of a request that asks about the stale entry: those of a fetch and its validators. */
+int revalidation_ask(struct flight *f, struct http_fields *fields) NODISCARD;
+
+/* A 304 came: merge its fields with what is stored. Sets f->freshens and f->held. */
+int revalidation_take_head(struct flight *f, const struct answer *answer) NODISCARD;
+
+/* Freshen the entry, then have all who wait look at it again. */
+void revalidation_store(struct flight *f);
+
+/* ---- write.c: unsafe requests that deflate -----------------------------------------------------
+ */
+
+/* Does the flight's success deflate anything? */
+bool write_deflates(const struct flight *f);
+
+/* Note on disk what is about to be deflated, then flight_send(). */
+void write_note(struct flight *f);
+
+/* The head is here: deflate, or drop the note. Sets f->held until that is on disk. */
+void write_judge(struct flight *f);
+
+/* No head came. What the backend did nobody knows, unless it never saw the request. */
+void write_failed(struct flight *f);
+
+#endif

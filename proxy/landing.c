@@ -1,0 +1,241 @@
+/* landing.c -- What a response is, and how it gets from a flight to the store. */
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "flight_state.h"
+#include "http/date.h"
+#include "http/tags.h"
+#include "http/vary.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* Fields that are meant for the cache, not for the client. */
+static bool
+landing_is_for_cache(struct slice name)
+{
+	static const char *const names[] = { "surrogate-key", "surrogate-control", "cache-tag",
+		"xkey", "cache-status" };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (slice_equal_nocase(name, slice_of(names[i])))
+			return true;
+	}
+	return false;
+}
+
+static int
+landing_make_head(struct flight *f, const struct http_response *response)
+{
+	bool strip = f->plan.action == PLAN_CACHE &&
+		     bloat_config(f->plan.bloat)->set_cookie == SET_COOKIE_STRIP;
+	bool dated = false;
+
+	buf_printf(&f->head, "Status: %u\r\n", f->status);
+	f->age = (struct slice){ NULL, 0 };
+	for (size_t i = 0; i < response->fields.n; i++) {
+		const struct http_field *field = &response->fields.items[i];
+		if (landing_is_for_cache(field->name) ||
+		    (strip && slice_equal_nocase(field->name, SLICE("set-cookie"))))
+			continue;
+		if (slice_equal_nocase(field->name, SLICE("age"))) {
+			f->age = field->value;
+			continue;
+		}
+		dated = dated || slice_equal_nocase(field->name, SLICE("date"));
+		buf_slice(&f->head, field->name);
+		buf_text(&f->head, ": ");
+		buf_slice(&f->head, field->value);
+		buf_text(&f->head, "\r\n");
+	}
+	/* RFC 9110 section 6.6.1: a recipient that stores or forwards a response adds what is
+	 * missing. */
+	char date[HTTP_DATE_SIZE];
+	http_date_format(f->response_s, date);
+	if (!dated)
+		buf_printf(&f->head, "Date: %s\r\n", date);
+	if (f->age.at != NULL)
+		f->age.at = arena_copy(&f->arena, f->age);
+	return buf_error(&f->head);
+}
+
+/* The bloat's tags and those the response names, in one list. What not all of them can deflate is
+ * neither kept nor shared. */
+static int
+landing_take_tags(struct flight *f, const struct http_fields *fields)
+{
+	struct buf tags = { 0 };
+
+	buf_slice(&tags, f->plan.tags);
+	if (http_tags_append(fields, &tags) != 0)
+		f->storable = f->shareable = false;
+	f->tags = (struct slice){ arena_copy(&f->arena, buf_as_slice(&tags)), tags.len };
+	int rc = f->tags.at == NULL ? -ENOMEM : buf_error(&tags);
+	buf_free(&tags);
+	return rc;
+}
+
+static struct slice
+landing_copy_field(struct flight *f, const struct http_fields *fields, struct slice name)
+{
+	const struct http_field *field = http_fields_find(fields, name);
+
+	if (field == NULL)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ arena_copy(&f->arena, field->value), field->value.len };
+}
+
+static int
+landing_judge(struct flight *f, const struct http_response *response)
+{
+	bool status_timeout;
+	struct storing_policy policy = bloat_policy(f->plan.bloat, f->status, &status_timeout);
+
+	f->storing =
+	    storing_judge(response, &policy, status_timeout, f->sent_s, f->response_s, &f->arena);
+	f->etag = landing_copy_field(f, &response->fields, SLICE("etag"));
+	f->last_modified = landing_copy_field(f, &response->fields, SLICE("last-modified"));
+	f->storable = f->storing.verdict == STORING_YES && f->sequenced;
+	/* A failing backend is asked once for all; other answers are shared where they may be
+	 * stored. */
+	f->shareable = f->storing.verdict == STORING_YES ||
+		       (f->status >= 500 && (f->storing.verdict == STORING_STATUS ||
+						f->storing.verdict == STORING_NO_LIFETIME));
+	int rc = vary_names(&response->fields, &f->arena, &f->vary);
+	if (rc == -ENOMEM)
+		return rc;
+	if (rc != 0)
+		f->storable = f->shareable = false;
+	else
+		rc = vary_values(f->vary, &f->request, &f->arena, &f->vary_values);
+	return rc == -ENOMEM ? rc : landing_take_tags(f, &response->fields);
+}
+
+static void
+landing_read_sequence(struct flight *f)
+{
+	if (f->worker->reader == NULL || store_read_begin(f->worker->reader) != 0)
+		return;
+	f->sequence = store_sequence(f->worker->reader);
+	store_read_end(f->worker->reader);
+}
+
+int
+landing_take_response(struct flight *f, const struct http_response *response)
+{
+	f->status = response->status;
+	f->response_s = clock_wall_s();
+	/* The mistake that others make, for the test that would find it. */
+	if (fault_is("sequence-late"))
+		landing_read_sequence(f);
+	int rc = f->plan.action == PLAN_CACHE ? landing_judge(f, response) : 0;
+	return rc != 0 ? rc : landing_make_head(f, response);
+}
+
+int
+landing_take_head(struct flight *f, const struct answer *answer)
+{
+	unsigned status = answer->response.status;
+
+	f->has_length = answer->has_length;
+	f->length = answer->length;
+	f->bodyless =
+	    status == 204 || status == 304 || slice_equal(f->request.method, SLICE("HEAD"));
+	return landing_take_response(f, &answer->response);
+}
+
+bool
+landing_may_answer(struct flight *f, struct exchange *x)
+{
+	struct store_reader *reader = f->worker->reader;
+	struct slice values;
+
+	if (x == f->leader)
+		return true;
+	if (!f->shareable) {
+		x->alone = true;
+		return false;
+	}
+	if (f->vary.len > 0 && (vary_values(f->vary, &x->request, &x->arena, &values) != 0 ||
+				   !slice_equal(values, f->vary_values)))
+		return false;
+	if (f->tags.len == 0 || x->sequence <= f->sequence)
+		return true;
+	/* Deflates came between the sending and its arrival: maybe one of a tag, known only now. */
+	if (reader == NULL || store_read_begin(reader) != 0)
+		return false;
+	struct store_judgement judgement =
+	    store_judge(reader, STORE_DOOR_TAGS, f->sequence, &f->plan.key, f->tags);
+	store_read_end(reader);
+	return judgement.life == STORE_ALIVE;
+}
+
+/* ---- Storing -------------------------------------------------------------------------------- */
+
+static void
+landing_stored(struct flight *f, struct store_job *job)
+{
+	if (job->rc != 0 && job->rc != -ESTALE)
+		log_warn("a response could not be stored: %s", strerror(-job->rc));
+	flight_turn_soon(f);
+}
+
+static void
+landing_fill_job(struct flight *f, struct flight_job *job)
+{
+	job->landed = landing_stored;
+	job->job = (struct store_job){
+		.kind = STORE_JOB_INSERT,
+		.key = f->plan.key,
+		.variant = f->plan.variant,
+		.vary = f->vary,
+		.status = f->status,
+		.sequence = f->sequence,
+		.response_s = f->response_s,
+		.aging = f->storing,
+		.tags = f->tags,
+	};
+}
+
+/* Where Vary selects, the plain variant leads to the one with the values of the request's fields.
+ */
+static bool
+landing_store_vary(struct flight *f)
+{
+	struct buf variant = { 0 };
+	struct flight_job *lead = &f->stores[1];
+
+	buf_slice(&variant, f->plan.variant);
+	tuple_append(&variant, f->vary_values);
+	struct slice full = { arena_copy(&f->arena, buf_as_slice(&variant)), variant.len };
+	bool good = full.at != NULL && buf_error(&variant) == 0;
+	buf_free(&variant);
+	if (!good)
+		return false;
+	landing_fill_job(f, lead);
+	lead->job.entry_kind = STORE_ENTRY_VARY;
+	f->stores[0].job.variant = full;
+	return flight_submit(f, lead) == 0;
+}
+
+void
+landing_store(struct flight *f)
+{
+	struct store_job *job = &f->stores[0].job;
+
+	if (!f->storable || f->stored)
+		return;
+	assert(f->body_start == 0);
+	f->stored = true;
+	landing_fill_job(f, &f->stores[0]);
+	struct slice head = buf_as_slice(&f->head);
+	char *stored = f->bodyless ? arena_copy(&f->arena, head)
+				   : arena_printf(&f->arena, "%.*sContent-Length: %zu\r\n",
+					 SLICE_ARGS(head), f->body.len);
+	job->head = slice_of(stored);
+	job->body = buf_as_slice(&f->body);
+	if (stored == NULL || (f->vary.len > 0 && !landing_store_vary(f)) ||
+	    flight_submit(f, &f->stores[0]) != 0)
+		metric_add(METRIC_STORE_ERRORS, 1);
+}

@@ -1,0 +1,216 @@
+/* origin.c -- Fetches from backends: the only door to libcurl. */
+#include "origin.h"
+
+#include "base/clock.h"
+#include "origin_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+enum { ORIGIN_IDLE_CONNECTIONS = 64, ORIGIN_BUFFER = 65536 };
+
+static void origin_socket_ready(struct watch *watch, uint32_t events);
+
+static int
+origin_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *assigned)
+{
+	struct origin *o = context;
+	struct origin_socket *s = assigned;
+	uint32_t events =
+	    (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+	int rc;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (s == NULL)
+			return 0;
+		worker_unwatch(o->worker, fd);
+		s->fd = CURL_SOCKET_BAD;
+		s->next_dead = o->dead;
+		o->dead = s;
+		curl_multi_assign(o->multi, fd, NULL);
+		return 0;
+	}
+	if (s != NULL) {
+		rc = worker_rewatch(o->worker, fd, events, &s->watch);
+	} else {
+		s = calloc(1, sizeof(*s));
+		if (s == NULL)
+			return -1;
+		*s = (struct origin_socket){
+			.watch.ready = origin_socket_ready, .origin = o, .fd = fd
+		};
+		rc = worker_watch(o->worker, fd, events, &s->watch);
+		if (rc == 0)
+			curl_multi_assign(o->multi, fd, s);
+		else
+			free(s);
+	}
+	return rc == 0 ? 0 : -1;
+}
+
+static int
+origin_on_timer(CURLM *multi, long wait_ms, void *context)
+{
+	struct origin *o = context;
+
+	(void)multi;
+	if (wait_ms < 0)
+		timer_clear(&o->worker->timers, &o->timer);
+	else if (timer_set(&o->worker->timers, &o->timer, clock_mono_ms() + wait_ms) != 0)
+		return -1;
+	return 0;
+}
+
+/* What never changes: nothing of this machine's or of libcurl's own habits has a say in a fetch. */
+static CURL *
+origin_handle_new(void)
+{
+	CURL *easy = curl_easy_init();
+
+	if (easy == NULL)
+		return NULL;
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)ORIGIN_BUFFER);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)ORIGIN_BUFFER);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, fetch_on_header);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fetch_on_body);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, fetch_on_upload);
+	return easy;
+}
+
+CURL *
+origin_take_handle(struct origin *o)
+{
+	return o->n_spare > 0 ? o->spare[--o->n_spare] : origin_handle_new();
+}
+
+void
+origin_give_handle(struct origin *o, CURL *easy)
+{
+	if (!o->keeps_handles || easy == NULL || o->n_spare == ORIGIN_SPARE_HANDLES) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	/* What the fetch owned must not be looked at again. */
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
+	o->spare[o->n_spare++] = easy;
+}
+
+static void
+origin_collect(struct origin *o)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(o->multi, &left)) != NULL) {
+		struct fetch *f = NULL;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		CURLcode code = message->data.result;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&f);
+		if (f != NULL)
+			fetch_finish(f, code);
+	}
+}
+
+void
+origin_reap(struct origin *o)
+{
+	while (o->dead != NULL) {
+		struct origin_socket *s = o->dead;
+		o->dead = s->next_dead;
+		free(s);
+	}
+}
+
+void
+origin_act(struct origin *o, curl_socket_t fd, int what)
+{
+	int running;
+
+	curl_multi_socket_action(o->multi, fd, what, &running);
+	origin_collect(o);
+}
+
+static void
+origin_socket_ready(struct watch *watch, uint32_t events)
+{
+	struct origin_socket *s = ORIGIN_OF(struct origin_socket, watch, watch);
+	int what = (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP) ? CURL_CSELECT_IN : 0) |
+		   (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+		   (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+
+	if (s->fd != CURL_SOCKET_BAD)
+		origin_act(s->origin, s->fd, what);
+}
+
+static void
+origin_late(struct timer *timer)
+{
+	origin_act(ORIGIN_OF(struct origin, timer, timer), CURL_SOCKET_TIMEOUT, 0);
+}
+
+int
+origin_init(void)
+{
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+void
+origin_fini(void)
+{
+	curl_global_cleanup();
+}
+
+int
+origin_new(struct worker *worker, struct origin **out)
+{
+	struct origin *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return -ENOMEM;
+	o->worker = worker;
+	o->timer.fire = origin_late;
+	/* Before 8.1.1 a handle used again remembers the last field of the answer before: a folded
+	 * line that comes first in the next is appended to freed memory (curl issue 11101). */
+	o->keeps_handles = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
+	o->multi = curl_multi_init();
+	if (o->multi == NULL) {
+		free(o);
+		return -ENOMEM;
+	}
+	curl_multi_setopt(o->multi, CURLMOPT_SOCKETFUNCTION, origin_on_socket);
+	curl_multi_setopt(o->multi, CURLMOPT_SOCKETDATA, o);
+	curl_multi_setopt(o->multi, CURLMOPT_TIMERFUNCTION, origin_on_timer);
+	curl_multi_setopt(o->multi, CURLMOPT_TIMERDATA, o);
+	curl_multi_setopt(o->multi, CURLMOPT_MAXCONNECTS, (long)ORIGIN_IDLE_CONNECTIONS);
+	curl_multi_setopt(o->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	*out = o;
+	return 0;
+}
+
+void
+origin_free(struct origin *o)
+{
+	if (o == NULL)
+		return;
+	while (o->n_spare > 0)
+		curl_easy_cleanup(o->spare[--o->n_spare]);
+	curl_multi_cleanup(o->multi);
+	origin_reap(o);
+	timer_clear(&o->worker->timers, &o->timer);
+	free(o);
+}

@@ -1,0 +1,70 @@
+/* origin_state.h -- What a fetch and its driver are made of: for origin.c and fetch.c only. */
+#ifndef DORY_PROXY_ORIGIN_STATE_H
+#define DORY_PROXY_ORIGIN_STATE_H
+
+#include "origin.h"
+
+#include <curl/curl.h>
+
+enum { ORIGIN_SPARE_HANDLES = 64 };
+
+struct origin {
+	struct worker *worker;
+	CURLM *multi;
+	struct timer timer;
+	struct origin_socket *dead; /* Freed when the events at hand are done. */
+	CURL *spare[ORIGIN_SPARE_HANDLES];
+	unsigned n_spare;
+	bool keeps_handles;
+};
+
+struct origin_socket {
+	struct watch watch;
+	struct origin *origin;
+	struct origin_socket *next_dead;
+	curl_socket_t fd;
+};
+
+struct fetch {
+	struct origin *origin;
+	struct fetch_order order;
+	struct arena arena;
+	struct answer answer;
+	CURL *easy;
+	struct curl_slist *fields;
+	struct curl_slist *address; /* Of a named backend. */
+	struct timer deadline;      /* First byte, then between bytes. */
+	struct timer resume;
+	size_t url; /* Which of the backend's is being tried. */
+	int64_t limit_ms;
+	bool announced; /* `head` was called. */
+	bool uploaded;  /* Bytes of the body were handed to libcurl. */
+	bool cancelled;
+	bool late;
+	bool body_paused;
+	bool upload_paused;
+};
+
+#define ORIGIN_OF(type, pointer, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+/* ---- fetch.c: what libcurl calls, and how a fetch ends ------------------------------------------
+ */
+
+size_t fetch_on_header(char *bytes, size_t size, size_t n, void *context);
+size_t fetch_on_body(char *bytes, size_t size, size_t n, void *context);
+size_t fetch_on_upload(char *out, size_t size, size_t n, void *context);
+
+/* libcurl is done with it, one way or another. `f` is gone, or tries another address. */
+void fetch_finish(struct fetch *f, CURLcode code);
+
+/* ---- origin.c: handles, sockets, timers ---------------------------------------------------------
+ */
+
+/* A handle for a fetch, used before or new; NULL if memory is out. */
+CURL *origin_take_handle(struct origin *o);
+void origin_give_handle(struct origin *o, CURL *easy); /* NULL is fine. */
+
+/* Let libcurl act on a descriptor, or on time (CURL_SOCKET_TIMEOUT), and end what is done. */
+void origin_act(struct origin *o, curl_socket_t fd, int what);
+
+#endif

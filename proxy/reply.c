@@ -1,0 +1,285 @@
+/* reply.c -- Answers as bytes: hits, heads, errors, Cache-Status and the access log. */
+#include "reply.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "conn.h"
+#include "http/validation.h"
+#include "route/scopetext.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+bool
+reply_is_head_only(const struct exchange *x)
+{
+	return slice_equal(x->request.method, SLICE("HEAD"));
+}
+
+static bool
+reply_has_status_header(const struct exchange *x)
+{
+	return x->site->config->dory.status_header;
+}
+
+/* ---- Cache-Status (RFC 9211) ---------------------------------------------------------------- */
+
+/* A structured-field string (RFC 8941 section 3.3.3): printable ASCII, \ and " escaped. */
+static void
+reply_put_string(struct buf *out, struct slice text)
+{
+	char *at = buf_reserve(out, text.len * 2 + 2);
+
+	if (at == NULL)
+		return;
+	*at++ = '"';
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] == '"' || text.at[i] == '\\')
+			*at++ = '\\';
+		if (text.at[i] >= 0x20 && text.at[i] < 0x7f)
+			*at++ = text.at[i];
+	}
+	*at++ = '"';
+	out->len = (size_t)(at - out->data);
+}
+
+static void
+reply_put_key(struct exchange *x, struct buf *out)
+{
+	struct buf *key = &x->worker->key_text;
+
+	buf_clear(key);
+	key_print(x->site->routes, &x->plan.key, key);
+	buf_text(out, "; key=");
+	reply_put_string(out, buf_as_slice(key));
+}
+
+static const char *
+reply_forward_name(enum forward_reason reason)
+{
+	static const char *const names[] = {
+		[FORWARD_NONE] = "bypass",
+		[FORWARD_BYPASS] = "bypass",
+		[FORWARD_METHOD] = "method",
+		[FORWARD_URI_MISS] = "uri-miss",
+		[FORWARD_VARY_MISS] = "vary-miss",
+		[FORWARD_MISS] = "miss",
+		[FORWARD_STALE] = "stale",
+		[FORWARD_REQUEST] = "request",
+	};
+	return names[reason];
+}
+
+static void
+reply_put_detail(const struct exchange *x, struct buf *out)
+{
+	if (x->deflated_by != 0)
+		buf_printf(out, "; detail=\"deflated %" PRIu64 "\"", x->deflated_by);
+	else if (x->detail != NULL)
+		buf_printf(out, "; detail=\"%s\"", x->detail);
+}
+
+void
+reply_end_head(struct exchange *x, bool stored, bool collapsed, struct buf *out)
+{
+	if (reply_has_status_header(x)) {
+		buf_printf(out, "Cache-Status: dory; fwd=%s", reply_forward_name(x->forward));
+		buf_text(out, stored ? "; stored" : "");
+		buf_text(out, collapsed ? "; collapsed" : "");
+		reply_put_detail(x, out);
+		buf_text(out, "\r\n");
+	}
+	buf_text(out, "\r\n");
+}
+
+/* ---- Hits ----------------------------------------------------------------------------------- */
+
+static void
+reply_put_hit(struct exchange *x, const struct store_entry *entry, int64_t age_s,
+    enum reply_hit how, struct buf *out)
+{
+	int64_t ttl_s = entry->aging.lifetime_s - age_s;
+
+	switch (how) {
+	case REPLY_HIT_FRESH:
+	case REPLY_HIT_STALE:
+		buf_text(out, "hit; ttl=");
+		buf_number(out, ttl_s);
+		buf_text(out, how == REPLY_HIT_STALE ? "; fwd=stale" : "");
+		break;
+	case REPLY_HIT_VALIDATED:
+		buf_text(out, "fwd=stale; fwd-status=304; stored; ttl=");
+		buf_number(out, ttl_s);
+		break;
+	}
+	reply_put_key(x, out);
+	reply_put_detail(x, out);
+}
+
+static void
+reply_end_hit(struct exchange *x, const struct store_entry *entry, int64_t age_s,
+    enum reply_hit how, struct buf *out)
+{
+	buf_text(out, "Age: ");
+	buf_number(out, age_s);
+	if (reply_has_status_header(x)) {
+		buf_text(out, "\r\nCache-Status: dory; ");
+		reply_put_hit(x, entry, age_s, how, out);
+	}
+	buf_text(out, "\r\n\r\n");
+}
+
+static struct slice
+reply_request_field(const struct exchange *x, struct slice name)
+{
+	const struct http_field *field = http_fields_find(&x->request.fields, name);
+	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
+}
+
+/* RFC 9110 section 15.4.5: only what a 304 carries of the stored head. */
+static void
+reply_put_304_head(struct slice head, struct buf *out)
+{
+	buf_text(out, "Status: 304\r\n");
+	while (head.at != NULL && head.len > 0) {
+		struct slice line = slice_cut(&head, '\n'), rest = line;
+		struct slice name = slice_cut(&rest, ':');
+		if (rest.at == NULL || !http_field_is_for_304(name))
+			continue;
+		buf_slice(out, line);
+		buf_char(out, '\n');
+	}
+}
+
+bool
+reply_not_modified(const struct exchange *x, struct slice etag, struct slice last_modified,
+    struct slice head, int64_t now_s, struct buf *out)
+{
+	struct slice none = { NULL, 0 };
+	struct slice match = reply_request_field(x, SLICE("if-none-match"));
+	struct slice since = reply_request_field(x, SLICE("if-modified-since"));
+
+	if ((match.at == NULL && since.at == NULL) ||
+	    !http_not_modified(match, since, etag.len > 0 ? etag : none,
+		last_modified.len > 0 ? last_modified : none, now_s))
+		return false;
+	reply_put_304_head(head, out);
+	return true;
+}
+
+void
+reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, int64_t now_s,
+    enum reply_hit how)
+{
+	struct iovec *parts = x->worker->parts.items;
+	int64_t since_s = now_s - entry->response_s;
+	int64_t age_s = entry->aging.age_s + (since_s > 0 ? since_s : 0);
+	struct buf head = { 0 }, *end = &x->worker->text;
+	bool not_modified =
+	    entry->status == 200 &&
+	    reply_not_modified(x, entry->etag, entry->last_modified, entry->head, now_s, &head);
+
+	if (how != REPLY_HIT_VALIDATED)
+		metric_add(how == REPLY_HIT_FRESH ? METRIC_HITS : METRIC_STALE_HITS, 1);
+	x->status = not_modified ? 304 : entry->status;
+	x->hit = how != REPLY_HIT_VALIDATED;
+	parts[0] = (struct iovec){ (void *)(uintptr_t)entry->head.at, entry->head.len };
+	if (not_modified)
+		parts[0] = (struct iovec){ head.data, head.len };
+	buf_clear(end);
+	reply_end_hit(x, entry, age_s, how, end);
+	parts[1] = (struct iovec){ end->data, end->len };
+	if (not_modified || reply_is_head_only(x))
+		n_body = 0;
+	if (buf_error(&head) != 0 || buf_error(end) != 0)
+		reply_error(x, 503, "out of memory");
+	else
+		conn_send(x, parts, REPLY_BODY_PARTS + n_body, RECORD_LAST);
+	buf_free(&head);
+}
+
+/* ---- Dory's own answers --------------------------------------------------------------------- */
+
+void
+reply_text(struct exchange *x, unsigned status, const char *type, struct slice text)
+{
+	struct buf head = { 0 };
+
+	x->status = status;
+	buf_printf(&head,
+	    "Status: %u\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n",
+	    status, type, text.len);
+	if (status == 503)
+		buf_text(&head, "Retry-After: 1\r\n");
+	if (x->forward != FORWARD_NONE && reply_has_status_header(x))
+		reply_end_head(x, false, false, &head);
+	else
+		buf_text(&head, "\r\n");
+	if (buf_error(&head) != 0) {
+		conn_cut(x);
+	} else {
+		struct iovec parts[] = { { head.data, head.len },
+			{ (void *)(uintptr_t)text.at, text.len } };
+		conn_send(x, parts, reply_is_head_only(x) ? 1 : 2, RECORD_LAST);
+	}
+	buf_free(&head);
+}
+
+void
+reply_error(struct exchange *x, unsigned status, const char *text)
+{
+	char line[256];
+	int len = snprintf(line, sizeof(line), "%u: %s\n", status, text);
+	size_t n = len < 0 ? 0 : (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1;
+
+	reply_text(x, status, "text/plain; charset=utf-8", (struct slice){ line, n });
+}
+
+void
+reply_json(struct exchange *x, unsigned status, json_t *json)
+{
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
+	struct buf line = { 0 };
+
+	json_decref(json);
+	if (text != NULL) {
+		buf_text(&line, text);
+		buf_char(&line, '\n');
+	}
+	if (text == NULL || buf_error(&line) != 0)
+		reply_error(x, 503, "out of memory");
+	else
+		reply_text(x, status, "application/json", buf_as_slice(&line));
+	buf_free(&line);
+	free(text);
+}
+
+/* ---- The access log ------------------------------------------------------------------------- */
+
+void
+reply_log(struct exchange *x)
+{
+	char when[32];
+	struct tm tm;
+	time_t now = (time_t)clock_wall_s();
+	struct buf line = { 0 };
+
+	if (!log_has_access())
+		return;
+	gmtime_r(&now, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	buf_printf(&line, "%.*s %s \"%.*s %.*s%.*s%s%.*s\" %u %" PRIu64 " %" PRId64 "us %s",
+	    SLICE_ARGS(x->request.remote_addr), when, SLICE_ARGS(x->request.method),
+	    SLICE_ARGS(x->request.host), SLICE_ARGS(x->request.path),
+	    x->request.query.at == NULL ? "" : "?", SLICE_ARGS(x->request.query), x->status,
+	    x->sent_bytes, clock_mono_us() - x->began_us,
+	    x->hit                       ? "hit"
+	    : x->forward == FORWARD_NONE ? "-"
+					 : reply_forward_name(x->forward));
+	if (buf_error(&line) == 0)
+		log_access(buf_as_slice(&line));
+	buf_free(&line);
+}

@@ -1,0 +1,352 @@
+/* serve.c -- The story of one request, edge to edge. */
+#include "serve.h"
+
+#include "admin.h"
+#include "base/clock.h"
+#include "conn.h"
+#include "flight.h"
+#include "http/cachecontrol.h"
+#include "http/vary.h"
+#include "pending.h"
+#include "reply.h"
+
+#include <errno.h>
+#include <xxhash.h>
+
+/* What the store has for a request. */
+enum look {
+	LOOK_ANSWERED, /* A hit: the exchange is over. */
+	LOOK_MISS,
+	LOOK_BROKEN, /* The store cannot be read: nothing is promised, nothing shared. */
+};
+
+/* All requests for one key meet on one worker, so that its flights need no lock. */
+static struct worker *
+serve_owner(const struct exchange *x)
+{
+	struct slice key = x->plan.key.bytes;
+	return x->worker->all->items[XXH3_64bits(key.at, key.len) % x->worker->all->n];
+}
+
+/* ---- Looking it up -------------------------------------------------------------------------- */
+
+/* The entry for the request, by way of the Vary record where there is one (RFC 9111 section 4.1).
+ */
+static int
+serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
+{
+	struct worker_parts *parts = &x->worker->parts;
+	struct slice variant = x->plan.variant, values;
+	struct buf full = { 0 };
+
+	*n_body = parts->size - REPLY_BODY_PARTS;
+	int rc = store_find(x->worker->reader, &x->plan.key, variant, entry,
+	    parts->items + REPLY_BODY_PARTS, n_body);
+	if (rc != 0 || entry->kind != STORE_ENTRY_VARY)
+		return rc;
+	x->forward = FORWARD_VARY_MISS;
+	rc = vary_values(entry->vary, &x->request, &x->arena, &values);
+	if (rc != 0)
+		return rc;
+	buf_slice(&full, variant);
+	tuple_append(&full, values);
+	*n_body = parts->size - REPLY_BODY_PARTS;
+	rc = buf_error(&full);
+	if (rc == 0)
+		rc = store_find(x->worker->reader, &x->plan.key, buf_as_slice(&full), entry,
+		    parts->items + REPLY_BODY_PARTS, n_body);
+	buf_free(&full);
+	return rc;
+}
+
+/* Is the entry one that this request may have now? Notes on x why not. */
+static enum freshness
+serve_judge(
+    struct exchange *x, const struct store_entry *entry, int64_t now_s, enum store_door door)
+{
+	int64_t since_s = now_s - entry->response_s;
+	struct store_judgement judgement =
+	    store_judge(x->worker->reader, door, entry->sequence, &x->plan.key, entry->tags);
+
+	x->forward = judgement.life == STORE_DEAD ? FORWARD_MISS : FORWARD_STALE;
+	x->deflated_by = judgement.by;
+	if (judgement.life == STORE_DEAD)
+		return FRESHNESS_STALE;
+	/* A clock that went back makes nothing younger than it was. */
+	return storing_freshness(&entry->aging, entry->aging.age_s + (since_s > 0 ? since_s : 0),
+	    judgement.life == STORE_SOFT);
+}
+
+/* What a backend can be asked about is asked about, not fetched again (RFC 9111 section 4.3.1). */
+static void
+serve_note_stale(struct exchange *x, const struct store_entry *entry)
+{
+	if (x->unconditional || x->forward != FORWARD_STALE ||
+	    (entry->etag.len == 0 && entry->last_modified.len == 0))
+		return;
+	char *head = arena_copy(&x->arena, entry->head), *etag = arena_copy(&x->arena, entry->etag);
+	char *modified = arena_copy(&x->arena, entry->last_modified);
+	char *variant = arena_copy(&x->arena, entry->variant);
+
+	if (head == NULL || etag == NULL || modified == NULL || variant == NULL)
+		return;
+	x->stale =
+	    (struct stale){ { etag, entry->etag.len }, { modified, entry->last_modified.len },
+		    { head, entry->head.len }, { variant, entry->variant.len }, entry->sequence };
+}
+
+/* A 304 that came after this request has said that the entry is good, however long it is fresh. */
+static bool
+serve_is_validated(const struct exchange *x, const struct store_entry *entry)
+{
+	return x->validated && entry->sequence >= x->validated_from && x->forward == FORWARD_STALE;
+}
+
+static enum look
+serve_answer_entry(struct exchange *x, const struct store_entry *entry, size_t n_body)
+{
+	int64_t now_s = clock_wall_s();
+	enum freshness freshness = serve_judge(x, entry, now_s, STORE_DOOR_HIT);
+
+	if (serve_is_validated(x, entry)) {
+		reply_hit(x, entry, n_body, now_s, REPLY_HIT_VALIDATED);
+		return LOOK_ANSWERED;
+	}
+	if (freshness != FRESHNESS_FRESH)
+		serve_note_stale(x, entry);
+	switch (freshness) {
+	case FRESHNESS_FRESH:
+		x->forward = FORWARD_NONE;
+		reply_hit(x, entry, n_body, now_s, REPLY_HIT_FRESH);
+		return LOOK_ANSWERED;
+	case FRESHNESS_GRACE:
+		if (serve_judge(x, entry, now_s, STORE_DOOR_STALE) != FRESHNESS_GRACE)
+			return LOOK_MISS;
+		flight_refresh(x, serve_owner(x));
+		reply_hit(x, entry, n_body, now_s, REPLY_HIT_STALE);
+		return LOOK_ANSWERED;
+	case FRESHNESS_ERROR_ONLY:
+	case FRESHNESS_STALE:
+		break;
+	}
+	return LOOK_MISS;
+}
+
+/* A record that fails its check is a miss, and is removed. */
+static void
+serve_drop_bad_record(struct exchange *x)
+{
+	x->detail = "bad-record";
+	pending_remove(x);
+}
+
+/* A bloat may be switched off while we run: its requests pass, its entries stay. */
+static void
+serve_apply_switch(struct exchange *x)
+{
+	struct store_reader *reader = x->worker->reader;
+
+	if (store_switches(reader) == 0 || !store_bloat_disabled(reader, bloat_name(x->plan.bloat)))
+		return;
+	x->plan.action = PLAN_PASS;
+	x->plan.reason = PLAN_DISABLED;
+}
+
+/* RFC 9111 section 5.2.1, where the configuration honours it: the client wants a fetch. */
+static bool
+serve_client_wants_fetch(struct exchange *x)
+{
+	const struct http_field *field =
+	    http_fields_find(&x->request.fields, SLICE("cache-control"));
+	struct cache_control cc = cache_control_none();
+
+	if (x->site->config->dory.client_cache_control != CLIENT_CONTROL_HONOUR || field == NULL)
+		return false;
+	cache_control_add(&cc, field->value);
+	return cc.no_cache || cc.no_store || cc.max_age_s == 0;
+}
+
+static enum look
+serve_look(struct exchange *x)
+{
+	struct store_entry entry;
+	size_t n_body;
+	enum look look = LOOK_MISS;
+
+	if (x->worker->reader == NULL || store_read_begin(x->worker->reader) != 0)
+		return LOOK_BROKEN;
+	struct store_reader *reader = x->worker->reader;
+	x->sequence = store_sequence(reader);
+	x->forward = FORWARD_URI_MISS;
+	x->deflated_by = 0;
+	x->stale = (struct stale){ 0 };
+	serve_apply_switch(x);
+	if (x->plan.action == PLAN_CACHE && serve_client_wants_fetch(x)) {
+		x->forward = FORWARD_REQUEST;
+	} else if (x->plan.action == PLAN_CACHE) {
+		int rc = serve_find(x, &entry, &n_body);
+		if (rc == 0)
+			look = serve_answer_entry(x, &entry, n_body);
+		else if (rc == -EBADMSG)
+			serve_drop_bad_record(x);
+	}
+	store_read_end(reader);
+	return look;
+}
+
+/* ---- The story ------------------------------------------------------------------------------ */
+
+/* RFC 9211 section 2.2: a method that must be forwarded says all; other reasons are told in detail.
+ */
+static void
+serve_pass(struct exchange *x)
+{
+	bool method = !slice_equal(x->request.method, SLICE("GET")) &&
+		      !slice_equal(x->request.method, SLICE("HEAD"));
+
+	x->forward = method ? FORWARD_METHOD : FORWARD_BYPASS;
+	x->detail = method ? NULL : plan_reason_name(x->plan.reason);
+	flight_start(x);
+}
+
+/* On the worker that owns the key. */
+static void
+serve_miss(struct exchange *x)
+{
+	if (!flight_join(x))
+		flight_start(x);
+}
+
+/* It was on its way between workers: a flight may have landed meanwhile. */
+static void
+serve_arrived(struct exchange *x)
+{
+	if (flight_join(x) || serve_look(x) == LOOK_ANSWERED)
+		return;
+	if (x->plan.action == PLAN_PASS)
+		serve_pass(x);
+	else
+		flight_start(x);
+}
+
+static void
+serve_cache(struct exchange *x)
+{
+	switch (serve_look(x)) {
+	case LOOK_ANSWERED:
+		return;
+	case LOOK_BROKEN:
+		x->forward = FORWARD_MISS;
+		x->detail = "store-unavailable";
+		x->alone = true;
+		flight_start(x);
+		return;
+	case LOOK_MISS:
+		break;
+	}
+	struct worker *owner = serve_owner(x);
+	if (x->plan.action == PLAN_PASS)
+		serve_pass(x);
+	else if (owner != x->worker)
+		conn_move(x, owner, serve_arrived);
+	else
+		serve_miss(x);
+}
+
+void
+serve_begin(struct exchange *x)
+{
+	struct slice method = x->request.method;
+
+	if (slice_equal(method, SLICE("TRACE")) || slice_equal(method, SLICE("CONNECT"))) {
+		reply_error(x, 405, "this method is not served here");
+		return;
+	}
+	if (admin_takes(x)) {
+		admin_serve(x);
+		return;
+	}
+	if (plan_make(x->site->routes, &x->request, &x->arena, &x->plan) != 0) {
+		reply_error(x, 503, "out of memory");
+		return;
+	}
+	if (x->plan.backend == NULL)
+		reply_error(x, 404, "no route leads here");
+	else if (x->plan.action == PLAN_PASS)
+		serve_pass(x);
+	else
+		serve_cache(x);
+}
+
+void
+serve_again(struct exchange *x)
+{
+	if (x->alone)
+		flight_start(x);
+	else
+		serve_arrived(x);
+}
+
+bool
+serve_stale_if_error(struct exchange *x)
+{
+	struct store_reader *reader = x->worker->reader;
+	struct store_entry entry;
+	size_t n_body;
+	bool answered = false;
+
+	if (x->plan.action != PLAN_CACHE || reader == NULL || store_read_begin(reader) != 0)
+		return false;
+	int64_t now_s = clock_wall_s();
+	enum freshness freshness = FRESHNESS_STALE;
+	if (serve_find(x, &entry, &n_body) == 0)
+		freshness = serve_judge(x, &entry, now_s, STORE_DOOR_STALE);
+	if (freshness != FRESHNESS_STALE) {
+		if (x->flight != NULL)
+			flight_detach(x);
+		reply_hit(x, &entry, n_body, now_s, REPLY_HIT_STALE);
+		answered = true;
+	}
+	store_read_end(reader);
+	return answered;
+}
+
+void
+serve_failed(struct exchange *x, unsigned status, const char *why)
+{
+	if (!serve_stale_if_error(x))
+		reply_error(x, status, why);
+}
+
+/* ---- Events of its connection --------------------------------------------------------------- */
+
+void
+serve_writable(struct exchange *x)
+{
+	if (x->flight != NULL)
+		flight_writable(x);
+}
+
+void
+serve_readable(struct exchange *x)
+{
+	if (x->flight != NULL)
+		flight_upload_ready(x);
+	else
+		admin_readable(x);
+}
+
+void
+serve_gone(struct exchange *x)
+{
+	if (x->flight != NULL)
+		flight_leave(x);
+	if (x->pending != NULL)
+		pending_leave(x);
+}
+
+void
+serve_over(struct exchange *x)
+{
+	admin_end(x);
+}
