@@ -1,0 +1,104 @@
+"""test_coalescing.py -- Many requests for one page are one fetch, unless they may not share it."""
+import threading
+
+from backend import page, raw
+from testsite import SiteCase
+
+ROUTES = """
+[bloat page]
+key = {name:slug}
+timeout = 1h
+[route page]
+match = GET /page/{name:slug}
+bloat = page(name)
+"""
+
+
+class Coalescing(SiteCase):
+    ROUTES = ROUTES
+
+    def crowd(self, n, path="/page/a", headers=lambda i: []):
+        """`n` requests that all wait for a held fetch; then it is released. Their responses."""
+        self.backend.hold(path)
+        crowd = [self.site.later(self.site.http, "GET", path, headers=headers(i))
+                 for i in range(n)]
+        self.backend.wait_for(path)
+        self.site.wait_for_metric("misses+collapsed", n)
+        self.backend.release(path)
+        return [r.result(30) for r in crowd]
+
+    def test_200_requests_for_a_cold_key_are_one_fetch(self):
+        self.backend.on("/page/a", lambda request: page(b"x" * 20000))
+        responses = self.crowd(200)
+        self.assertEqual(self.backend.count("/page/a"), 1)
+        self.assertEqual({(r.status, r.body) for r in responses}, {(200, b"x" * 20000)})
+        self.assertGreaterEqual(sum("collapsed" in r.cache_status for r in responses), 199)
+
+    def test_requests_that_come_while_a_body_arrives_share_it(self):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"
+        self.backend.on("/page/a", raw(head, b"a" * 10, lambda: gate.wait(20), b"b" * 10))
+        crowd = [self.site.later(self.site.get, "/page/a")]
+        self.backend.wait_for("/page/a")
+        crowd += [self.site.later(self.site.get, "/page/a") for _ in range(9)]
+        self.site.wait_for_metric("misses+collapsed", 10)
+        gate.set()
+        self.assertEqual({r.result(20).text for r in crowd}, {"a" * 10 + "b" * 10})
+        self.assertEqual(self.backend.count("/page/a"), 1)
+
+    def assert_not_shared(self, **fields):
+        """50 clients get 50 different pages, fetched side by side and not in a row."""
+        together = threading.Barrier(49)
+        lock, number = threading.Lock(), [0]
+
+        def answer(_):
+            with lock:
+                number[0] += 1
+                mine = number[0]
+            if mine > 1:
+                together.wait(20)
+            return page(f"page {mine}", **{k: v.format(mine) for k, v in fields.items()})
+
+        self.backend.on("/page/a", answer)
+        responses = self.crowd(50)
+        self.assertEqual({r.text for r in responses}, {f"page {i}" for i in range(1, 51)})
+        self.assertEqual(self.site.entries(), [])
+        return responses
+
+    def test_a_response_with_set_cookie_is_not_shared(self):
+        responses = self.assert_not_shared(set_cookie="sid={}")
+        self.assertEqual(len({r.header("Set-Cookie") for r in responses}), 50)
+
+    def test_a_private_response_is_not_shared(self):
+        self.assert_not_shared(cache_control="private")
+
+    def test_a_response_with_no_store_is_not_shared(self):
+        self.assert_not_shared(cache_control="no-store")
+
+    def test_each_value_of_a_varying_field_gets_its_own_page(self):
+        self.backend.on("/page/a", lambda r: page("for " + r.header("X-User"), vary="X-User"))
+        user = lambda i: [("X-User", f"u{i % 10}")]
+        want = [f"for u{i % 10}" for i in range(50)]
+        self.assertEqual([r.text for r in self.crowd(50, headers=user)], want)
+        again = [self.site.http("GET", "/page/a", headers=user(i)) for i in range(50)]
+        self.assertEqual([r.text for r in again], want)
+
+    def test_a_failed_fetch_fails_for_all_who_waited_at_once(self):
+        self.backend.on("/page/a", raw(end="reset"))
+        responses = self.crowd(50)
+        self.assertEqual({r.status for r in responses}, {502})
+        self.backend.on("/page/a", "well again")
+        self.assertEqual(self.site.get("/page/a").text, "well again")
+
+    def test_a_client_that_leaves_takes_nothing_from_the_others(self):
+        self.backend.hold("/page/a")
+        leader = self.site.doryd.connect()
+        leader.begin("GET", "/page/a")
+        self.backend.wait_for("/page/a")
+        other = self.site.later(self.site.get, "/page/a")
+        self.site.wait_for_metric("misses+collapsed", 2)
+        leader.close()
+        self.backend.release("/page/a")
+        self.assertEqual(other.result(20).text, "default")
+        self.assertEqual(self.backend.count("/page/a"), 1)

@@ -1,0 +1,92 @@
+"""test_guards.py -- Each test of the promise fails when the check it guards is taken away."""
+import os
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("DORY_FAULTS_BUILD")
+
+STORED = "Deflated.test_a_stored_page_is_not_served_again__"
+LATER = "Deflated.test_a_fetch_that_ends_later_is_given_to_its_client_only__"
+JOIN = "Deflated.test_a_request_that_comes_later_does_not_share_an_older_fetch__"
+TWO = "TwoDaemons.test_a_"
+
+# How a test must fail: for the reason it is there for, not for another.
+OLD_SERVED = r"\(200, '(old|\d+)'\) != \(200, '(new|\d+)'\)"
+OLD_JOINED = "it joined a fetch"
+OLD_STORED = "something old was stored"
+OLD_READ = r"has version \d+, \d+ was acknowledged"
+CHECKER = "test_consistency.Consistency.test_hard_deflates_one_process"
+
+# What DORY_FAULT takes away, the tests that must see it, and what they must say.
+GUARDS = {
+    "hit": (OLD_SERVED, [
+        STORED + "key__by_admin", STORED + "bloat__by_command", STORED + "partial_key__by_admin",
+        STORED + "tag_of_bloat__by_write", STORED + "tag_of_response__by_admin",
+        STORED + "all__by_write",
+        TWO + "deflate_through_one_is_seen_by_the_next_request_to_the_other"]),
+    # The checker with readers at random must be able to find what it looks for.
+    "hit ": (OLD_READ, [CHECKER]),
+    "sequence-late ": (OLD_READ, [CHECKER]),
+    "join": (OLD_JOINED, [
+        JOIN + "key__by_admin", JOIN + "bloat__by_command", JOIN + "partial_key__by_admin",
+        JOIN + "tag_of_bloat__by_admin", JOIN + "all__by_write",
+        TWO + "fetch_of_one_is_not_joined_after_a_deflate_through_the_other"]),
+    "tags": (OLD_SERVED, [
+        JOIN + "tag_of_response__by_admin", JOIN + "tag_of_response__by_command"]),
+    "store": (OLD_STORED, [
+        LATER + "key__by_admin", LATER + "bloat__by_write", LATER + "partial_key__by_admin",
+        LATER + "tag_of_response__by_admin", LATER + "all__by_command",
+        TWO + "fetch_of_one_is_not_kept_after_a_deflate_through_the_other"]),
+    "sequence-late": (OLD_STORED, [
+        LATER + "key__by_admin", LATER + "bloat__by_write", LATER + "partial_key__by_command",
+        LATER + "all__by_admin"]),
+    "snapshot": (OLD_SERVED, [
+        TWO + "deflate_through_one_is_seen_by_the_next_request_to_the_other"]),
+    "stale": ("200 != 502", ["Stale.test_a_deflated_page_does_not_stand_in_for_a_failed_fetch"]),
+    "floor": (OLD_SERVED, ["Floor.test_a_deflate_no_longer_on_record_still_holds"]),
+    "ack-early": (OLD_SERVED, [
+        "Crash.test_a_deflate_by_admin_outlives_kill_9",
+        "Crash.test_deflates_outlive_kill_9_at_once_ten_times"]),
+    "commit": (OLD_SERVED, [
+        "Crash.test_a_deflate_by_admin_outlives_kill_9",
+        "Crash.test_a_deflate_by_command_outlives_kill_9",
+        "Crash.test_a_deflate_by_write_outlives_kill_9",
+        "Crash.test_deflates_outlive_kill_9_at_once_ten_times"]),
+    "intent": (OLD_SERVED, ["Crash.test_a_write_cut_off_by_kill_9_counts_as_done"]),
+    "write-early": (OLD_SERVED, ["Order.test_a_write_is_answered_after_its_deflate"]),
+}
+
+
+def whole(name):
+    return name if name.startswith("test_") else "test_race." + name
+
+
+def run(names, fault):
+    env = {**os.environ, "DORY_BUILD": BUILD, "DORY_FAULT": fault.strip()}
+    command = [sys.executable, os.path.join(HERE, "run.py"), *(whole(n) for n in names)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600,
+                          check=False).stdout
+
+
+@unittest.skipUnless(BUILD, "DORY_FAULTS_BUILD names no build made with -Dfaults=true")
+class Guards(unittest.TestCase):
+    def test_nothing_fails_where_nothing_is_taken_away(self):
+        names = sorted({name for _, guards in GUARDS.values() for name in guards})
+        out = run(names, "")
+        self.assertIn(f"{len(names)} passed, 0 failed", out, out)
+
+
+def add_guard(fault, name, words):
+    def test(self):
+        out = run([name], fault)
+        self.assertIn(f"FAIL  {whole(name)} ", out, f"not seen without {fault}:\n{out}")
+        self.assertRegex(out, words)
+        self.assertIn("0 passed, 1 failed", out, out)
+    setattr(Guards, f"test_without_{fault.strip().replace('-', '_')}__{name.split('.')[-1][5:]}", test)
+
+
+for _fault, (_words, _names) in GUARDS.items():
+    for _name in _names:
+        add_guard(_fault, _name, _words)
