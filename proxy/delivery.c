@@ -23,7 +23,7 @@ delivery_fail(struct flight *f)
 static void
 delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
 {
-	buf_slice(out, buf_as_slice(&f->head));
+	buf_slice(out, x == f->leader ? buf_as_slice(&f->head) : f->public_head);
 	if (f->age.at != NULL)
 		buf_printf(out, "Age: %.*s\r\n", SLICE_ARGS(f->age));
 	if (f->has_length)
@@ -41,8 +41,7 @@ delivery_make_head(struct flight *f, struct exchange *x, struct buf *out)
 	x->status = f->status;
 	/* The client's own condition, on a response that the backend was asked for without it. */
 	if (f->plan.action == PLAN_CACHE && f->status == 200 &&
-	    reply_not_modified(
-		x, f->etag, f->last_modified, buf_as_slice(&f->head), f->response_s, out)) {
+	    reply_not_modified(x, f->etag, f->last_modified, f->public_head, f->response_s, out)) {
 		x->status = 304;
 		reply_end_head(x, f->storable, x != f->leader, out);
 		return false;

@@ -84,6 +84,7 @@ struct flight {
 	/* The answer. */
 	unsigned status;
 	struct buf head;                  /* "Status: ..." and fields, without Content-Length. */
+	struct slice public_head;         /* The same, without what only the leader may have. */
 	struct slice etag, last_modified; /* at == NULL where it has none. */
 	struct slice age; /* The Age it came with: an entry's is counted anew at each hit. */
 	bool has_length;

@@ -60,6 +60,31 @@ landing_make_head(struct flight *f, const struct http_response *response)
 	return buf_error(&f->head);
 }
 
+/* What others than who asked may have: all but the fields that no-cache or private name. */
+static int
+landing_make_public_head(struct flight *f)
+{
+	struct slice rest = buf_as_slice(&f->head);
+	char *at = arena_alloc(&f->arena, rest.len), *start = at;
+
+	f->public_head = rest;
+	if (f->storing.hidden[0].len + f->storing.hidden[1].len == 0)
+		return 0;
+	if (at == NULL)
+		return -ENOMEM;
+	while (rest.len > 0) {
+		struct slice after = rest, line = slice_cut(&after, '\n'), name = line;
+		line.len++;
+		if (!storing_hides(&f->storing, slice_cut(&name, ':'))) {
+			memcpy(at, line.at, line.len);
+			at += line.len;
+		}
+		rest = after;
+	}
+	f->public_head = (struct slice){ start, (size_t)(at - start) };
+	return 0;
+}
+
 /* The bloat's tags and those the response names, in one list. What not all of them can deflate is
  * neither kept nor shared. */
 static int
@@ -130,7 +155,9 @@ landing_take_response(struct flight *f, const struct http_response *response)
 	if (fault_is("sequence-late"))
 		landing_read_sequence(f);
 	int rc = f->plan.action == PLAN_CACHE ? landing_judge(f, response) : 0;
-	return rc != 0 ? rc : landing_make_head(f, response);
+	if (rc == 0)
+		rc = landing_make_head(f, response);
+	return rc != 0 ? rc : landing_make_public_head(f);
 }
 
 int
@@ -229,7 +256,7 @@ landing_store(struct flight *f)
 	assert(f->body_start == 0);
 	f->stored = true;
 	landing_fill_job(f, &f->stores[0]);
-	struct slice head = buf_as_slice(&f->head);
+	struct slice head = f->public_head;
 	char *stored = f->bodyless ? arena_copy(&f->arena, head)
 				   : arena_printf(&f->arena, "%.*sContent-Length: %zu\r\n",
 					 SLICE_ARGS(head), f->body.len);

@@ -166,7 +166,7 @@ revalidation_store(struct flight *f)
 		.variant = f->stale.variant,
 		.vary = f->vary,
 		.tags = names_tags ? f->tags : SLICE(""),
-		.head = buf_as_slice(&f->head),
+		.head = f->public_head,
 		.status = f->status,
 		.sequence = f->sequence,
 		.response_s = f->response_s,

@@ -21,7 +21,7 @@ struct config_list {
 
 enum config_client_control { CLIENT_CONTROL_IGNORE, CLIENT_CONTROL_HONOUR };
 enum config_origin { ORIGIN_OBEY, ORIGIN_CAP, ORIGIN_IGNORE };
-enum config_set_cookie { SET_COOKIE_REFUSE, SET_COOKIE_STRIP };
+enum config_set_cookie { SET_COOKIE_REFUSE, SET_COOKIE_STRIP, SET_COOKIE_STORE };
 enum config_deflate_mode { DEFLATE_HARD, DEFLATE_SOFT };
 
 struct config_dory {

@@ -22,7 +22,7 @@ static const struct setting_word settings_client_controls[] = { { "ignore", CLIE
 static const struct setting_word settings_origins[] = { { "obey", ORIGIN_OBEY },
 	{ "cap", ORIGIN_CAP }, { "ignore", ORIGIN_IGNORE }, { NULL, 0 } };
 static const struct setting_word settings_set_cookies[] = { { "refuse", SET_COOKIE_REFUSE },
-	{ "strip", SET_COOKIE_STRIP }, { NULL, 0 } };
+	{ "strip", SET_COOKIE_STRIP }, { "store", SET_COOKIE_STORE }, { NULL, 0 } };
 static const struct setting_word settings_modes[] = { { "hard", DEFLATE_HARD },
 	{ "soft", DEFLATE_SOFT }, { NULL, 0 } };
 
@@ -159,7 +159,8 @@ static const struct setting settings_bloat[] = {
 	    "Cache-Groups, Surrogate-Key, Cache-Tag and xkey are added.",
 	    .absent = "none", .expect = "tags like catalog product-{id}, or none" },
 	{ SETTINGS_BLOAT, "set_cookie", SETTING_WORD, AT(bloat, set_cookie), "refuse",
-	    "Responses with Set-Cookie: refuse to store them, or strip it from what is stored.",
+	    "Responses with Set-Cookie: refuse to store them, strip it from what is stored, or store it "
+	    "for everybody to get (RFC 9111 section 7.3).",
 	    .words = settings_set_cookies },
 };
 

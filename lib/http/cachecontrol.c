@@ -1,6 +1,11 @@
 /* cachecontrol.c -- Cache-Control of requests and responses (RFC 9111 section 5.2). */
 #include "http/cachecontrol.h"
 
+#include "http/message.h"
+#include "http/structured.h"
+
+#include <errno.h>
+
 /* What a delta-seconds too large to hold becomes (RFC 9111 section 1.2.2). */
 static const int64_t cachecontrol_forever_s = (int64_t)1 << 31;
 
@@ -106,6 +111,34 @@ cachecontrol_argument(struct slice *rest)
 	return (struct slice){ all.at + 1, quoted - 2 };
 }
 
+/* RFC 9111 section 5.2.2.4: a list of field names; at least one. */
+static bool
+cachecontrol_are_names(struct slice list)
+{
+	struct slice rest = list;
+	size_t n = 0;
+
+	while (rest.at != NULL) {
+		struct slice name = slice_trim(slice_cut(&rest, ','));
+		if (name.len > 0 && !http_is_token(name))
+			return false;
+		n += name.len > 0;
+	}
+	return n > 0;
+}
+
+bool
+cache_control_names(struct slice fields, struct slice name)
+{
+	struct slice rest = fields;
+
+	while (rest.at != NULL) {
+		if (slice_equal_nocase(slice_trim(slice_cut(&rest, ',')), name))
+			return true;
+	}
+	return false;
+}
+
 static void
 cachecontrol_set(
     struct cache_control *cc, const struct cachecontrol_row *row, struct slice argument)
@@ -121,8 +154,10 @@ cachecontrol_set(
 		*flag = true;
 		return;
 	case CACHECONTROL_FIELDS:
-		/* Said twice, it is about the whole response: that cannot be too little. */
-		*fields = *flag || argument.len == 0 ? (struct slice){ NULL, 0 } : argument;
+		/* Said twice, or of what are no names, it is about the whole response: that cannot
+		 * be too little. */
+		*fields = *flag || !cachecontrol_are_names(argument) ? (struct slice){ NULL, 0 }
+								     : argument;
 		*flag = true;
 		return;
 	case CACHECONTROL_SECONDS:
@@ -168,4 +203,91 @@ cache_control_add(struct cache_control *cc, struct slice value)
 				cachecontrol_set(cc, &cachecontrol_rows[i], argument);
 		}
 	}
+}
+
+/* ---- Targeted fields ------------------------------------------------------------------------ */
+
+/* Of equal keys the last counts, so each takes the place of what was there. */
+static void
+cachecontrol_set_member(struct cache_control *cc, const struct cachecontrol_row *row,
+    const struct structured_member *member)
+{
+	void *at = (char *)cc + row->at, *fields_at = (char *)cc + row->fields_at;
+	bool *flag = at;
+	int64_t *seconds = at;
+	struct slice *fields = fields_at;
+	bool said = member->type != STRUCTURED_BOOLEAN || member->boolean;
+	int64_t number = member->type == STRUCTURED_INTEGER ? member->integer : 0;
+	bool names = (member->type == STRUCTURED_STRING || member->type == STRUCTURED_TOKEN) &&
+		     cachecontrol_are_names(member->text);
+
+	switch (row->kind) {
+	case CACHECONTROL_FLAG:
+		*flag = said;
+		return;
+	case CACHECONTROL_FIELDS:
+		*flag = said;
+		*fields = names ? member->text : (struct slice){ NULL, 0 };
+		return;
+	case CACHECONTROL_SECONDS:
+		number = number < 0 ? 0 : number;
+		*seconds = number < cachecontrol_forever_s ? number : cachecontrol_forever_s;
+		return;
+	}
+}
+
+int
+cache_control_parse_targeted(struct cache_control *cc, struct slice value)
+{
+	struct cache_control read = cache_control_none();
+	struct structured_member member;
+	struct slice rest = value;
+	int rc;
+
+	while ((rc = structured_next(&rest, &member)) == 1) {
+		read.present = true;
+		for (size_t i = 0; i < COUNT(cachecontrol_rows); i++) {
+			if (slice_equal(member.key, cachecontrol_rows[i].name))
+				cachecontrol_set_member(&read, &cachecontrol_rows[i], &member);
+		}
+	}
+	if (rc != 0 || !read.present)
+		return -EINVAL;
+	*cc = read;
+	return 0;
+}
+
+/* "max-age=60+30": fresh for 60, and 30 more while it is asked about. */
+static void
+cachecontrol_set_surrogate_age(struct cache_control *cc, struct slice argument)
+{
+	struct slice grace = argument, fresh = slice_trim(slice_cut(&grace, '+'));
+
+	cc->present = true;
+	cc->max_age_s = cachecontrol_seconds(fresh);
+	if (grace.at != NULL)
+		cc->stale_while_revalidate_s = cachecontrol_seconds(slice_trim(grace));
+}
+
+int
+cache_control_parse_surrogate(struct cache_control *cc, struct slice value)
+{
+	struct cache_control read = cache_control_none();
+	struct slice rest = value;
+
+	while (rest.at != NULL) {
+		struct slice target = slice_cut(&rest, ',');
+		struct slice argument = slice_cut(&target, ';');
+		struct slice name = slice_trim(slice_cut(&argument, '='));
+		if (target.at != NULL && !slice_equal(slice_trim(target), SLICE("dory")))
+			continue;
+		if (slice_equal_nocase(name, SLICE("no-store")))
+			read.present = read.no_store = true;
+		else if (slice_equal_nocase(name, SLICE("max-age")))
+			cachecontrol_set_surrogate_age(&read, slice_trim(argument));
+	}
+	if (!read.present)
+		return -ENOENT;
+	*cc = read;
+	return 0;
 }

@@ -31,4 +31,27 @@ struct cache_control cache_control_none(void);
  */
 void cache_control_add(struct cache_control *cc, struct slice value);
 
+/*
+ * Make `*cc` what a targeted field says: a dictionary (RFC 9213 section 2.1), all lines of it
+ * joined. A number that is none, or negative, is 0; a flag counts unless it is ?0.
+ *
+ * Returns: 0; -EINVAL where it is empty or malformed, and so to be ignored, `*cc` being untouched.
+ * Thread-safe: pure.
+ */
+int cache_control_parse_targeted(struct cache_control *cc, struct slice value) NODISCARD;
+
+/*
+ * Make `*cc` what Surrogate-Control says to us (W3C Note edge-arch 1.0): max-age, with what may
+ * follow it as grace, and no-store. A directive meant for another surrogate is passed over.
+ *
+ * Returns: 0; -ENOENT where it says nothing of these, `*cc` being untouched. Thread-safe: pure.
+ */
+int cache_control_parse_surrogate(struct cache_control *cc, struct slice value) NODISCARD;
+
+/*
+ * The field names of no-cache="a, b" and private="a".
+ * Does `fields` name `name`? Case does not count. Thread-safe: pure.
+ */
+bool cache_control_names(struct slice fields, struct slice name);
+
 #endif

@@ -2,7 +2,6 @@
  */
 #include "http/storing.h"
 
-#include "http/cachecontrol.h"
 #include "http/date.h"
 #include "http/vary.h"
 
@@ -69,15 +68,41 @@ storing_read_expires(
 	facts->expires_in_s = valid && expires_s > facts->date_s ? expires_s - facts->date_s : 0;
 }
 
+/*
+ * RFC 9213 section 2.2: the first targeted field that is good stands in for Cache-Control and
+ * Expires. Returns whether there is one.
+ */
+static bool
+storing_read_targeted(
+    const struct http_response *response, struct arena *arena, struct cache_control *cc)
+{
+	const struct slice targeted[] = { SLICE("dory-cache-control"), SLICE("cdn-cache-control") };
+
+	for (size_t i = 0; i < COUNT(targeted); i++) {
+		struct slice value = http_fields_join(&response->fields, targeted[i], arena);
+		if (value.at != NULL && cache_control_parse_targeted(cc, value) == 0)
+			return true;
+		/* Out of memory: what it says is unknown, and might have been this. */
+		cc->no_store =
+		    value.at == NULL && http_fields_find(&response->fields, targeted[i]) != NULL;
+		if (cc->no_store)
+			return true;
+	}
+	struct slice value = http_fields_join(&response->fields, SLICE("surrogate-control"), arena);
+	return value.at != NULL && cache_control_parse_surrogate(cc, value) == 0;
+}
+
 static void
-storing_read(const struct http_response *response, int64_t response_s, struct storing_facts *facts)
+storing_read(const struct http_response *response, int64_t response_s, struct arena *arena,
+    struct storing_facts *facts)
 {
 	int64_t modified_s;
 
 	*facts = (struct storing_facts){ .cc = cache_control_none() };
+	bool targeted = storing_read_targeted(response, arena, &facts->cc);
 	for (size_t i = 0; i < response->fields.n; i++) {
 		const struct http_field *field = &response->fields.items[i];
-		if (slice_equal_nocase(field->name, SLICE("cache-control")))
+		if (!targeted && slice_equal_nocase(field->name, SLICE("cache-control")))
 			cache_control_add(&facts->cc, field->value);
 		else if (slice_equal_nocase(field->name, SLICE("set-cookie")))
 			facts->has_set_cookie = true;
@@ -85,7 +110,8 @@ storing_read(const struct http_response *response, int64_t response_s, struct st
 	struct slice date = storing_value(response, SLICE("date"));
 	if (http_date_parse(date, response_s, &facts->date_s) != 0)
 		facts->date_s = response_s;
-	storing_read_expires(response, response_s, facts);
+	if (!targeted)
+		storing_read_expires(response, response_s, facts);
 	struct slice modified = storing_value(response, SLICE("last-modified"));
 	bool has_modified = http_date_parse(modified, response_s, &modified_s) == 0;
 	if (has_modified && modified_s < facts->date_s)
@@ -164,11 +190,31 @@ storing_extension(enum storing_origin origin, int64_t said_s, int64_t set_s)
 	return said_s;
 }
 
+/* With field names it is about these alone (RFC 9111 section 5.2.2.4). */
+static bool
+storing_is_no_cache(const struct cache_control *cc)
+{
+	return cc->no_cache && cc->no_cache_fields.at == NULL;
+}
+
+/* RFC 9111 section 5.2.2.7. */
+static bool
+storing_is_private(const struct cache_control *cc)
+{
+	return cc->is_private && cc->private_fields.at == NULL;
+}
+
+bool
+storing_hides(const struct storing *s, struct slice name)
+{
+	return cache_control_names(s->hidden[0], name) || cache_control_names(s->hidden[1], name);
+}
+
 /* RFC 9111 sections 4.2.4 and 5.2.2.10: never stale. */
 static bool
 storing_forbids_stale(const struct cache_control *cc)
 {
-	return cc->must_revalidate || cc->proxy_revalidate || cc->no_cache ||
+	return cc->must_revalidate || cc->proxy_revalidate || storing_is_no_cache(cc) ||
 	       cc->s_maxage_s != CC_ABSENT;
 }
 
@@ -283,7 +329,7 @@ storing_judge(const struct http_response *response, const struct storing_policy 
     bool status_timeout, int64_t request_s, int64_t response_s, struct arena *arena)
 {
 	struct storing_facts facts;
-	storing_read(response, response_s, &facts);
+	storing_read(response, response_s, arena, &facts);
 
 	bool obeyed = policy->origin != STORING_IGNORE;
 	bool never_stale = obeyed && storing_forbids_stale(&facts.cc);
@@ -292,7 +338,8 @@ storing_judge(const struct http_response *response, const struct storing_policy 
 		.age_s = storing_initial_age(&facts, request_s, response_s),
 		.lifetime_s = storing_lifetime(&facts, policy),
 		.keep_s = storing_at_least_0(policy->keep_s),
-		.revalidate_always = obeyed && facts.cc.no_cache,
+		.revalidate_always = obeyed && storing_is_no_cache(&facts.cc),
+		.hidden = { facts.cc.no_cache_fields, facts.cc.private_fields },
 	};
 	if (!never_stale) {
 		s.grace_s = storing_extension(
@@ -303,9 +350,10 @@ storing_judge(const struct http_response *response, const struct storing_policy 
 
 	if (storing_forbids_store(&facts, policy, response->status))
 		s.verdict = STORING_NO_STORE;
-	else if (facts.cc.is_private)
+	else if (storing_is_private(&facts.cc))
 		s.verdict = STORING_PRIVATE;
-	else if (facts.has_set_cookie && !policy->strip_set_cookie)
+	else if (facts.has_set_cookie && !policy->takes_set_cookie &&
+		 !storing_hides(&s, SLICE("set-cookie")))
 		s.verdict = STORING_SET_COOKIE;
 	else if (!storing_may_store_status(&facts, policy, response->status, status_timeout))
 		s.verdict = STORING_STATUS;

@@ -3,6 +3,7 @@
 #ifndef DORY_HTTP_STORING_H
 #define DORY_HTTP_STORING_H
 
+#include "http/cachecontrol.h"
 #include "http/message.h"
 
 enum storing_origin { STORING_OBEY, STORING_CAP, STORING_IGNORE };
@@ -11,8 +12,8 @@ enum storing_origin { STORING_OBEY, STORING_CAP, STORING_IGNORE };
 struct storing_policy {
 	enum storing_origin origin;
 	bool heuristic;
-	bool strip_set_cookie;
-	int64_t timeout_s; /* For this response's status. 0: none. */
+	bool takes_set_cookie; /* Stored with Set-Cookie, or without it: not refused for it. */
+	int64_t timeout_s;     /* For this response's status. 0: none. */
 	int64_t grace_s;
 	int64_t stale_if_error_s;
 	int64_t keep_s;
@@ -29,7 +30,9 @@ enum storing_verdict {
 	STORING_VARY_BOUND,  /* More names or bytes in Vary than we keep. */
 };
 
-/* How a stored response ages. All seconds; an entry made from it needs no header parsing at a hit.
+/*
+ * How a stored response ages. All seconds; an entry made from it needs no header parsing at a hit.
+ * The names of hidden fields are of use while it is stored, and not kept with the entry.
  */
 struct storing {
 	enum storing_verdict verdict;
@@ -39,6 +42,7 @@ struct storing {
 	int64_t stale_if_error_s; /* Past lifetime: may be served where the backend fails. */
 	int64_t keep_s;           /* Past lifetime: kept for revalidation. */
 	bool revalidate_always;   /* no-cache: stored, never served without asking. */
+	struct slice hidden[2];   /* Lists of names: fields that only who asked may have. */
 };
 
 /* The policy's reason in words for Cache-Status detail: "no-store", "set-cookie", ... Static. */
@@ -55,6 +59,12 @@ const char *storing_reason(enum storing_verdict verdict);
  * stale-while-revalidate and stale-if-error of the response with origin obey, and are bounds on
  * them with cap.
  *
+ * Dory-Cache-Control, else CDN-Cache-Control, stands in for Cache-Control and Expires (RFC 9213
+ * section 2.2), and so does Surrogate-Control where neither is there.
+ *
+ * no-cache and private with field names are about these fields alone: they are `hidden` from what
+ * is stored, and the rest may be reused (sections 5.2.2.4 and 5.2.2.7).
+ *
  * Status: final ones only; 206, 304 and 1xx never, nor those that RFC 6585 forbids to store (428,
  * 429, 431, 511). A status that is neither heuristically cacheable (RFC 9110 section 15.1) nor
  * given explicit freshness or `public` by the response (to which `ignore` pays no heed) is not
@@ -66,6 +76,9 @@ const char *storing_reason(enum storing_verdict verdict);
 struct storing storing_judge(const struct http_response *response,
     const struct storing_policy *policy, bool status_timeout, int64_t request_s, int64_t response_s,
     struct arena *arena);
+
+/* Is the field one that only who asked may have? Thread-safe: pure. */
+bool storing_hides(const struct storing *s, struct slice name);
 
 /* Where a stored response stands at `age_s`, its age now. */
 enum freshness { FRESHNESS_FRESH, FRESHNESS_GRACE, FRESHNESS_ERROR_ONLY, FRESHNESS_STALE };

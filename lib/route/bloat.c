@@ -335,7 +335,7 @@ bloat_policy(const struct bloat *b, unsigned status, bool *status_timeout)
 	return (struct storing_policy){
 		.origin = bloat_origin(config->origin),
 		.heuristic = config->heuristic,
-		.strip_set_cookie = config->set_cookie == SET_COOKIE_STRIP,
+		.takes_set_cookie = config->set_cookie != SET_COOKIE_REFUSE,
 		.timeout_s = bloat_seconds(timeout_ms),
 		.grace_s = bloat_seconds(config->grace_ms),
 		.stale_if_error_s = bloat_seconds(config->stale_if_error_ms),
