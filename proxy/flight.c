@@ -201,7 +201,7 @@ flight_on_head(void *context, const struct answer *answer)
 		return;
 	}
 	f->state = FLIGHT_HEAD;
-	write_judge(f);
+	write_judge(f, &answer->response.fields);
 	flight_turn_soon(f);
 }
 

@@ -200,8 +200,9 @@ bool write_deflates(const struct flight *f);
 /* Note on disk what is about to be deflated, then flight_send(). */
 void write_note(struct flight *f);
 
-/* The head is here: deflate, or drop the note. Sets f->held until that is on disk. */
-void write_judge(struct flight *f);
+/* The head is here: deflate, what it names in Location too, or drop the note. Sets f->held until
+ * that is on disk. */
+void write_judge(struct flight *f, const struct http_fields *answer);
 
 /* No head came. What the backend did nobody knows, unless it never saw the request. */
 void write_failed(struct flight *f);

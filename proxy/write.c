@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "flight_state.h"
 #include "pending.h"
+#include "route/affected.h"
 
 #include <errno.h>
 
@@ -14,19 +15,24 @@ write_deflates(const struct flight *f)
 	return f->plan.n_scopes > 0;
 }
 
+/* For the record. A write that no route matches still changes its URL (RFC 9111 section 4.4). */
+static const char *
+write_by(const struct flight *f)
+{
+	return f->plan.route == NULL ? "request" : route_config(f->plan.route)->name;
+}
+
 static void
 write_fill_job(struct flight *f, struct flight_job *job, enum store_job_kind kind,
     void (*landed)(struct flight *f, struct store_job *job))
 {
-	const struct config_route *route = route_config(f->plan.route);
-
 	job->landed = landed;
 	job->job = (struct store_job){
 		.kind = kind,
 		.scopes = f->plan.scopes,
 		.n_scopes = f->plan.n_scopes,
 		.soft = f->plan.deflate_mode == DEFLATE_SOFT,
-		.by = route->name,
+		.by = write_by(f),
 		.intent = f->intent,
 	};
 }
@@ -87,7 +93,7 @@ write_give_up(struct flight *f, const char *reason)
 {
 	log_error("route %s: a write went through, but what it changes could not be deflated: %s; "
 		  "run: dory deflate",
-	    route_config(f->plan.route)->name, reason);
+	    write_by(f), reason);
 	f->held = false;
 	f->end = FETCH_FAILED;
 	f->fail_status = 503;
@@ -145,14 +151,22 @@ write_abandon(struct flight *f)
 }
 
 void
-write_judge(struct flight *f)
+write_judge(struct flight *f, const struct http_fields *answer)
 {
-	if (!write_deflates(f))
+	bool success = f->status >= 200 && f->status < 400;
+	int rc = 0;
+
+	if (http_method_is_safe(f->request.method))
 		return;
-	if (f->status >= 200 && f->status < 400)
+	if (success)
+		rc = affected_add_locations(
+		    f->site->routes, &f->request, answer, &f->arena, &f->plan);
+	if (write_deflates(f) && success)
 		write_deflate(f);
-	else
+	else if (write_deflates(f))
 		write_abandon(f);
+	if (rc != 0)
+		write_give_up(f, "out of memory");
 }
 
 void

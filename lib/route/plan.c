@@ -4,6 +4,7 @@
 #include "http/cookie.h"
 #include "http/negotiate.h"
 #include "http/vary.h"
+#include "route/affected.h"
 #include "route/compiled.h"
 
 #include <errno.h>
@@ -220,18 +221,22 @@ plan_make_cache(const struct walk_hit *hit, const struct http_request *request, 
 	return rc;
 }
 
+/* Those its route names, and the key of its own URL (RFC 9111 section 4.4). */
 static int
-plan_make_scopes(const struct walk_hit *hit, const struct http_request *request,
-    struct arena *arena, struct plan *out)
+plan_make_scopes(const struct routes *routes, const struct walk_hit *hit,
+    const struct http_request *request, struct arena *arena, struct plan *out)
 {
 	const struct source_facts facts = {
 		.request = request, .arguments = hit->values, .arena = arena
 	};
-	const struct deflate *deflate = &hit->pattern->form->deflate;
+	int rc = 0;
 
-	if (deflate->n == 0 || http_method_is_safe(request->method))
+	if (http_method_is_safe(request->method))
 		return 0;
-	return deflate_scopes(deflate, &facts, &out->scopes, &out->n_scopes);
+	if (hit->pattern != NULL && hit->pattern->form->deflate.n > 0)
+		rc = deflate_scopes(
+		    &hit->pattern->form->deflate, &facts, &out->scopes, &out->n_scopes);
+	return rc != 0 ? rc : affected_add_target(routes, request, arena, out);
 }
 
 int
@@ -245,6 +250,8 @@ plan_make(const struct routes *routes, const struct http_request *request, struc
 		.query = request->query,
 		.backend = routes->backend };
 	int rc = routes_walk(routes, request, arena, &hit);
+	if (rc == 0)
+		rc = plan_make_scopes(routes, &hit, request, arena, out);
 	if (rc != 0 || hit.pattern == NULL)
 		return rc;
 	const struct route *route = hit.pattern->form->route;
@@ -252,9 +259,6 @@ plan_make(const struct routes *routes, const struct http_request *request, struc
 	out->bloat = route->bloat;
 	out->backend = route->backend;
 	out->deflate_mode = route->deflate_mode;
-	rc = plan_make_scopes(&hit, request, arena, out);
-	if (rc != 0)
-		return rc;
 	out->reason = plan_refusal(route, request, arena, out);
 	return out->reason == PLAN_REASON_NONE ? plan_make_cache(&hit, request, arena, out) : 0;
 }

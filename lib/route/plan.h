@@ -34,9 +34,10 @@ struct plan {
 	struct tuple key;                     /* PLAN_CACHE. */
 	struct slice variant;                 /* PLAN_CACHE: encoded; what `key` leaves open. */
 	struct slice query;                   /* As sent to the backend; at == NULL for no "?". */
-	struct slice language;      /* The chosen one; at == NULL where the bloat has none. */
-	struct slice tags;          /* PLAN_CACHE: the bloat's own, tuple-encoded. */
-	const struct scope *scopes; /* What a successful unsafe request deflates. */
+	struct slice language; /* The chosen one; at == NULL where the bloat has none. */
+	struct slice tags;     /* PLAN_CACHE: the bloat's own, tuple-encoded. */
+	/* What a successful unsafe request deflates: what its route says, and its URL's own key. */
+	const struct scope *scopes;
 	size_t n_scopes;
 	enum config_deflate_mode deflate_mode;
 };

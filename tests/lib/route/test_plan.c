@@ -294,9 +294,12 @@ static const struct {
 	{ "PURGE", "/plain/a?q=1", "list(books, *) search(1) tag:\"x a\" home() *" },
 	{ "OPTIONS", "/plain/a?q=1", "" },
 	{ "POST", "/nowhere", "" },
+	{ "DELETE", "/list/books?page=2&x=1", "list(books, 2)" },
+	{ "PUT", "http://shop.example/page/a", "page(shop.example, /page/a)" },
+	{ "POST", "/off", "off()" },
 };
 
-START_TEST(an_unsafe_request_deflates_what_its_route_says)
+START_TEST(an_unsafe_request_deflates_what_its_route_says_and_its_url)
 {
 	struct buf got = { 0 };
 	struct site site;
@@ -358,8 +361,8 @@ main(void)
 	tcase_add_test(tests, the_backend_is_the_routes_own_or_the_default);
 	tcase_add_loop_test(tests, equal_variants_are_equal_requests, 0, COUNT(variant_cases));
 	tcase_add_test(tests, cookies_count_as_declared_absent_and_empty_apart);
-	tcase_add_loop_test(
-	    tests, an_unsafe_request_deflates_what_its_route_says, 0, COUNT(deflate_cases));
+	tcase_add_loop_test(tests, an_unsafe_request_deflates_what_its_route_says_and_its_url, 0,
+	    COUNT(deflate_cases));
 	tcase_add_test(tests, a_scope_with_a_missing_or_oversized_value_covers_nothing);
 	return suite_run("lib/route/plan", tests);
 }

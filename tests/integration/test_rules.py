@@ -1,0 +1,109 @@
+"""test_rules.py -- The rules of RFC 9111 and its family, seen through lighttpd."""
+from backend import page
+from testsite import SiteCase
+
+ROUTES = """
+[bloat page]
+key = {name:slug}
+timeout = 1h
+[route page]
+match = GET /page/{name:slug}
+bloat = page(name)
+[route change]
+match = POST /change/{name:slug}
+"""
+
+
+class RulesCase(SiteCase):
+    ROUTES = ROUTES
+
+    def get_stored(self, target, n=1, **headers):
+        """A response that has been stored when this returns; the `n`th of the test."""
+        response = self.site.get(target, **headers)
+        self.site.wait_for_metric("stored", n)
+        return response
+
+
+class Invalidation(RulesCase):
+    """RFC 9111 section 4.4: no route names what these deflate."""
+
+    def test_a_successful_write_deflates_its_own_url(self):
+        self.get_stored("/page/a")
+        self.assertEqual(self.site.http("POST", "/page/a", b"x").status, 200)
+        self.assertRegex(self.site.get("/page/a").cache_status, r'fwd=miss;.*detail="deflated')
+
+    def test_a_failed_write_deflates_nothing(self):
+        self.get_stored("/page/a")
+        self.backend.on("/page/a", page("no", status=409))
+        self.assertEqual(self.site.http("PUT", "/page/a", b"x").status, 409)
+        self.assert_hit(self.site.get("/page/a"))
+
+    def test_a_read_deflates_nothing(self):
+        self.get_stored("/page/a")
+        self.backend.on("/page/a", page("x", location="/page/a"))
+        self.assertEqual(self.site.http("OPTIONS", "/page/a").status, 200)
+        self.assert_hit(self.site.get("/page/a"))
+
+    def test_location_and_content_location_are_deflated(self):
+        for i, name in enumerate("abcd"):
+            self.get_stored(f"/page/{name}", i + 1)
+        self.backend.on("/change/x", page(
+            "ok", status=201, location="../page/a#new",
+            content_location=f"http://shop.test/page/b"))
+        self.assertEqual(self.site.http("POST", "/change/x", b"x").status, 201)
+        self.assertIn("deflated", self.site.get("/page/a").cache_status)
+        self.assertIn("deflated", self.site.get("/page/b").cache_status)
+        self.assert_hit(self.site.get("/page/c"))
+
+    def test_the_location_of_another_origin_is_not(self):
+        self.get_stored("/page/a")
+        self.backend.on("/change/x", page("ok", location="http://other.example/page/a"))
+        self.assertEqual(self.site.http("POST", "/change/x", b"x").status, 200)
+        self.assert_hit(self.site.get("/page/a"))
+
+    def test_the_location_of_a_failed_write_is_not(self):
+        self.get_stored("/page/a")
+        self.backend.on("/change/x", page("no", status=500, location="/page/a"))
+        self.assertEqual(self.site.http("POST", "/change/x", b"x").status, 500)
+        self.assert_hit(self.site.get("/page/a"))
+
+
+class NamedFields(RulesCase):
+    def test_fields_that_no_cache_and_private_name_are_only_for_who_asked(self):
+        self.backend.on("/page/a", page(
+            "hello", cache_control='max-age=60, no-cache="x-once, x-twice", private="x-mine"',
+            x_once="1", x_twice="2", x_mine="3", x_all="4"))
+        first = self.get_stored("/page/a")
+        self.assertEqual([first.header(n) for n in ("X-Once", "X-Twice", "X-Mine", "X-All")],
+                         ["1", "2", "3", "4"])
+        second = self.site.get("/page/a")
+        self.assert_hit(second)
+        self.assertEqual([second.header(n) for n in ("X-Once", "X-Twice", "X-Mine", "X-All")],
+                         [None, None, None, "4"])
+
+    def test_who_joins_a_fetch_does_not_get_them_either(self):
+        self.backend.on("/page/a", page("hello", cache_control='max-age=60, private="x-mine"',
+                                        x_mine="3"))
+        self.backend.hold("/page/a")
+        one = self.site.later(self.site.get, "/page/a")
+        self.backend.wait_for("/page/a", 1)
+        two = self.site.later(self.site.get, "/page/a")
+        self.site.wait_for_metric("collapsed", 1)
+        self.backend.release("/page/a")
+        self.assertEqual((one.result().header("X-Mine"), two.result().header("X-Mine")),
+                         ("3", None))
+
+
+class Targeted(RulesCase):
+    def test_cdn_cache_control_decides_and_goes_on(self):
+        self.backend.on("/page/a", page("hello", cache_control="no-store",
+                                        cdn_cache_control="max-age=60"))
+        first = self.get_stored("/page/a")
+        self.assertEqual(first.header("CDN-Cache-Control"), "max-age=60")
+        self.assert_hit(self.site.get("/page/a"))
+
+    def test_surrogate_control_ends_here(self):
+        self.backend.on("/page/a", page("hello", cache_control="no-store",
+                                        surrogate_control="max-age=60"))
+        self.assertIsNone(self.get_stored("/page/a").header("Surrogate-Control"))
+        self.assert_hit(self.site.get("/page/a"))
