@@ -45,7 +45,9 @@ static int
 dory_try_store(struct dory *d, char *why)
 {
 	const struct config_dory *c = &d->config->dory;
-	struct store_options options = { c->store, c->size_bytes, true };
+	struct store_options options = {
+		.path = c->store, .size_bytes = c->size_bytes, .must_exist = true
+	};
 	int rc = store_open(&d->store, &options, why);
 
 	if (rc == -ENOENT)

@@ -25,7 +25,8 @@ change_room(struct change *c)
 		reserve = CHANGE_RESERVE_PAGES;
 	if (reserve > pages / CHANGE_RESERVE_MOST)
 		reserve = pages / CHANGE_RESERVE_MOST;
-	uint64_t used = store_live_pages(c->store, c->txn) + reserve;
+	uint64_t used = store_live_pages(c->store, c->txn) + reserve +
+			c->state.file_bytes / c->store->page_bytes;
 	return used < pages ? pages - used : 0;
 }
 

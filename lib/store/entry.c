@@ -1,5 +1,5 @@
 /* entry.c -- The table of entries: names, look-up, and what goes in and out with an entry. */
-#include "store/store_internal.h"
+#include "store/bodyfile.h"
 
 #include <errno.h>
 #include <xxhash.h>
@@ -113,6 +113,8 @@ entry_drop_chunks(struct change *c, const struct record *old, bool keep_body)
 
 	if (rc == 0 && !keep_body)
 		rc = chunk_drop(c, old->entry.body_id, old->entry.body_bytes);
+	if (rc == 0 && !keep_body)
+		rc = bodyfile_doom(c, old);
 	return rc;
 }
 

@@ -1,5 +1,5 @@
 /* jobs.c -- What each job does inside its write transaction. */
-#include "store/store_internal.h"
+#include "store/bodyfile.h"
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -57,8 +57,12 @@ jobs_record(const struct store_job *job)
 			.vary = job->vary,
 			.body_bytes = job->body.len,
 			.body = job->body,
+			.body_file = job->file.id,
 		},
+		.body_hash = job->file.hash,
 	};
+	if (job->file.id != 0)
+		r.entry.body = (struct slice){ NULL, 0 };
 	record_set_head(&r, job->head);
 	return r;
 }
@@ -71,6 +75,8 @@ jobs_insert(struct change *c, struct store_job *job)
 
 	if (record_check_size(&r, job->body) != 0)
 		return jobs_verdict(job, -E2BIG);
+	if (job->file.rc != 0)
+		return jobs_verdict(job, job->file.rc);
 	entry_name(&job->key, job->variant, &name);
 	int rc = entry_get(c->store, c->txn, &name, &old);
 	if (rc != 0 && rc != -ENOENT && rc != -EBADMSG)
@@ -79,10 +85,13 @@ jobs_insert(struct change *c, struct store_job *job)
 		return jobs_verdict(job, -ESTALE);
 	if (jobs_is_deflated(c, STORE_DOOR_STORE, job->sequence, job, job->tags))
 		return jobs_verdict(job, -ESTALE);
-	if (!jobs_take_room(c, record_size(&r)))
+	uint64_t file = r.entry.body_file == 0 ? 0 : bodyfile_blocks(job->body.len);
+	if (!jobs_take_room(c, record_size(&r) + file))
 		return jobs_verdict(job, -ENOSPC);
 	r.queue = rc == 0 ? old.queue : 0;
 	rc = rc == 0 ? entry_drop_chunks(c, &old, false) : 0;
+	if (rc == 0)
+		rc = bodyfile_note(c, &name, &r);
 	return rc == 0 ? entry_put(c, &name, &r) : rc;
 }
 

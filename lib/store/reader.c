@@ -174,6 +174,10 @@ reader_fetch_body(
 {
 	const struct store_entry *e = &record->entry;
 
+	if (e->body_file != 0) {
+		*n_body = 0;
+		return 0;
+	}
 	if (e->body_id == 0) {
 		size_t n = e->body_bytes > 0;
 		if (n > *n_body)
@@ -225,5 +229,7 @@ store_find(struct store_reader *r, const struct tuple *key, struct slice variant
 		rc = reader_fetch_body(r, &record, body, n_body);
 	if (rc == 0)
 		*out = record.entry;
+	if (rc == 0)
+		out->body_hash = record.body_hash;
 	return reader_account(r, rc);
 }

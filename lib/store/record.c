@@ -5,10 +5,11 @@
 #include <xxhash.h>
 
 static const uint32_t record_magic = 0x79726f44; /* "Dory" */
-enum { RECORD_VERSION = 1, RECORD_REVALIDATE = 1 };
+enum { RECORD_VERSION = 2, RECORD_REVALIDATE = 1, RECORD_FILE = 2 };
 
 /* In this machine's byte order: a store is not carried to another. Followed by key, variant, tags,
- * vary, the head where head_id is 0, and the body where body_id is 0. */
+ * vary, the head where head_id is 0, and the body where body_id is 0 (of chunks, or with
+ * RECORD_FILE of a file). */
 struct record_fixed {
 	uint64_t checksum; /* XXH3 of all that follows. */
 	uint32_t magic;
@@ -82,6 +83,12 @@ record_set_head(struct record *r, struct slice head)
 	record_place_head(r, head.at);
 }
 
+static bool
+record_has_body(const struct store_entry *e)
+{
+	return e->body_id == 0 && e->body_file == 0;
+}
+
 size_t
 record_size(const struct record *r)
 {
@@ -89,7 +96,7 @@ record_size(const struct record *r)
 
 	return sizeof(struct record_fixed) + e->key.len + e->variant.len + e->tags.len +
 	       e->vary.len + (r->head_id == 0 ? r->head_bytes : 0) +
-	       (e->body_id == 0 ? e->body_bytes : 0);
+	       (record_has_body(e) ? e->body_bytes : 0);
 }
 
 static char *
@@ -114,7 +121,8 @@ record_encode(const struct record *r, char *at)
 		.magic = record_magic,
 		.version = RECORD_VERSION,
 		.kind = (uint8_t)e->kind,
-		.flags = e->aging.revalidate_always ? RECORD_REVALIDATE : 0,
+		.flags = (uint8_t)((e->aging.revalidate_always ? RECORD_REVALIDATE : 0) |
+				   (e->body_file != 0 ? RECORD_FILE : 0)),
 		.status = e->status,
 		.verdict = (uint32_t)e->aging.verdict,
 		.key_len = (uint32_t)e->key.len,
@@ -127,7 +135,7 @@ record_encode(const struct record *r, char *at)
 		.body_bytes = e->body_bytes,
 		.head_id = r->head_id,
 		.head_hash = r->head_hash,
-		.body_id = e->body_id,
+		.body_id = e->body_file != 0 ? e->body_file : e->body_id,
 		.body_hash = r->body_hash,
 		.sequence = e->sequence,
 		.queue = r->queue,
@@ -145,7 +153,7 @@ record_encode(const struct record *r, char *at)
 	end = record_put(end, e->vary);
 	if (r->head_id == 0)
 		end = record_put(end, e->head);
-	if (e->body_id == 0)
+	if (record_has_body(e))
 		end = record_put(end, (struct slice){ e->body.at, e->body_bytes });
 	memcpy(at, &fixed, sizeof(fixed));
 	fixed.checksum = record_checksum(at, (size_t)(end - at));
@@ -200,7 +208,8 @@ record_copy_numbers(struct record *r, const struct record_fixed *f)
 				.revalidate_always = (f->flags & RECORD_REVALIDATE) != 0,
 			},
 			.body_bytes = f->body_bytes,
-			.body_id = f->body_id,
+			.body_id = (f->flags & RECORD_FILE) == 0 ? f->body_id : 0,
+			.body_file = (f->flags & RECORD_FILE) != 0 ? f->body_id : 0,
 		},
 		.head_bytes = f->head_len,
 		.head_id = f->head_id,

@@ -1,6 +1,7 @@
 /* store.c -- Entries, deflates and their numbers on disk: the only door to LMDB. */
 #include "store/store_internal.h"
 
+#include "store/bodyfile.h"
 #include "store/place.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ static const struct {
 	[TABLE_QUEUE] = { "queue", MDB_INTEGERKEY },
 	[TABLE_INTENT] = { "intent", MDB_INTEGERKEY },
 	[TABLE_TRASH] = { "trash", MDB_INTEGERKEY },
+	[TABLE_FILE] = { "file", MDB_INTEGERKEY },
+	[TABLE_DOOMED] = { "doomed", MDB_INTEGERKEY },
 };
 
 int
@@ -256,6 +259,8 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 		rc = store_make_tables(s, why);
 	if (rc == 0 && mdb_reader_check(s->env, &dead) != 0)
 		rc = store_say(s, -EIO, why, "cannot check its reader slots");
+	if (rc == 0)
+		rc = bodyfile_start(s, options, why);
 	place_unguard(guard);
 	return rc;
 }
@@ -276,6 +281,7 @@ store_open(struct store **out, const struct store_options *options, char *why)
 		return -ENOMEM;
 	}
 	s->deflated_max = STORE_DEFLATED_MAX;
+	s->bodies_fd = -1;
 	s->path = strdup(options->path);
 	rc = s->path == NULL ? -ENOMEM : owner_self(&s->self);
 	if (rc != 0)
@@ -325,6 +331,7 @@ store_close(struct store *s)
 		mdb_env_close(s->env);
 		place_unguard(guard);
 	}
+	bodyfile_stop(s);
 	free(s->path);
 	free(s);
 }

@@ -11,9 +11,11 @@
 struct store;
 
 struct store_options {
-	const char *path;    /* A directory; made 0700 where it is missing. */
-	uint64_t size_bytes; /* Upper bound of the map. */
-	bool must_exist;     /* Do not make one: -ENOENT (the `dory` command). */
+	const char *path;       /* A directory; made 0700 where it is missing. */
+	uint64_t size_bytes;    /* Upper bound of the map. */
+	bool must_exist;        /* Do not make one: -ENOENT (the `dory` command). */
+	uint64_t body_file_min; /* Bodies of this many bytes or more become files; 0: none does. */
+	bool share_bodies;      /* Our group may read body files: a web server sends them. */
 };
 
 enum { STORE_WHY_SIZE = 512 };
@@ -74,20 +76,36 @@ struct store_entry {
 	struct slice
 	    head; /* "Status: 200\r\nName: value\r\n...", no blank line; with Content-Length. */
 	uint64_t body_bytes;
-	struct slice body; /* Where it is inline. */
-	uint64_t body_id;  /* Where it is in chunks. */
+	struct slice body;  /* Where it is inline. */
+	uint64_t body_id;   /* Where it is in chunks. */
+	uint64_t body_file; /* Where it is a file: see store_open_body(). */
+	uint64_t body_hash; /* Of that file. */
 };
 
 /*
  * Find and check the entry stored under key and variant: magic, version, lengths, full key and
  * checksum, chunks included.
  *
- * body:    where the body's pieces go, in order, at most `*n_body`; then set to how many there are.
+ * body:    where the body's pieces go, in order, at most `*n_body`; then set to how many there are:
+ *          none where it is a file.
  * Returns: 0; -ENOENT; -EBADMSG (failed its check: counted, have it removed by a STORE_JOB_REMOVE);
  *          -E2BIG (more pieces than there is room for); -EIO.
  */
 int store_find(struct store_reader *r, const struct tuple *key, struct slice variant,
     struct store_entry *out, struct iovec *body, size_t *n_body) NODISCARD;
+
+/*
+ * Open the body of a found entry that has a body_file. The descriptor stays good when the entry
+ * goes.
+ *
+ * Returns: a descriptor, the caller's; -EBADMSG (missing, or not what was stored: counted, have the
+ *          entry removed); another negative errno where it cannot be opened now.
+ */
+int store_open_body(struct store_reader *r, const struct store_entry *entry) NODISCARD;
+
+/* Its absolute path, good for a minute after the entry went. Returns: its length; -ENAMETOOLONG. */
+int store_body_path(
+    const struct store *s, const struct store_entry *entry, char *out, size_t size) NODISCARD;
 
 /* ---- The promise (design section 2) --------------------------------------------------------- */
 
@@ -179,7 +197,14 @@ struct store_job {
 	const char *bloat;
 	bool enable;
 
-	struct store_job *next; /* The writer's. */
+	/* The writer's. */
+	struct store_job *next;
+	struct {
+		uint64_t id; /* INSERT: the file that has the body; 0: none has. */
+		uint64_t hash;
+		int fd; /* Locked until the transaction is over. */
+		int rc; /* Why it could not be written. */
+	} file;
 };
 
 /*

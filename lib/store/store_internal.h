@@ -19,6 +19,8 @@ enum store_table {
 	TABLE_QUEUE,  /* Number -> entry name: the order in which eviction will look at entries. */
 	TABLE_INTENT, /* Number -> a note of what a write will deflate. */
 	TABLE_TRASH,  /* id -> how many of its chunks are still to be deleted. */
+	TABLE_FILE,   /* id -> struct bodyfile_row of each body file that is to be kept for now. */
+	TABLE_DOOMED, /* Number -> id of a body file whose entry went, and when (wall clock). */
 	TABLE_COUNT,
 };
 
@@ -33,9 +35,14 @@ struct store {
 	uint64_t size_bytes, page_bytes;
 	struct owner self;
 	uint64_t deflated_max; /* STORE_DEFLATED_MAX, but in tests. */
+	uint64_t body_file_min;
+	bool share_bodies;
+	int bodies_fd;     /* The directory of body files; -1: there is none. */
+	char *bodies_path; /* Absolute. */
 	/* Any thread. */
-	_Atomic bool full;    /* Already said in the log: no room for entries. */
-	_Atomic bool failing; /* Already said in the log: it cannot be read. */
+	_Atomic bool full;          /* Already said in the log: no room for entries. */
+	_Atomic bool failing;       /* Already said in the log: it cannot be read. */
+	_Atomic uint64_t *verified; /* Ids of body files that this process has seen to be right. */
 	struct backlog backlog;
 	/* The thread that opens and closes. */
 	pthread_t writer;
@@ -59,6 +66,7 @@ struct meta_state {
 	uint64_t floor;
 	uint64_t switches;
 	uint64_t next_body, next_queue, next_intent; /* 0 is never given. */
+	uint64_t file_bytes; /* Blocks of the body files that entries name. */
 };
 
 void meta_init(struct meta_state *state, uint64_t id);

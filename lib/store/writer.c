@@ -1,5 +1,5 @@
 /* writer.c -- The thread that owns this process's write transactions, and its housekeeping. */
-#include "store/store_internal.h"
+#include "store/bodysweep.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { WRITER_CHECK_MS = 10000, WRITER_SWEEP_MS = 1 };
+enum { WRITER_CHECK_MS = 10000, WRITER_SWEEP_MS = 1, WRITER_WALK_MS = 600000 };
 
 /* Writer thread only. */
 struct writer {
@@ -15,6 +15,10 @@ struct writer {
 	int64_t check_ms; /* When the next check of readers and intents is due. */
 	bool sweep;       /* There is trash. */
 	bool prune;       /* There are too many deflates on record. */
+	bool doomed;      /* There are body files to unlink. */
+	bool orphans;     /* The walk that looks for body files of no entry is not over. */
+	struct bodysweep walk;
+	int64_t walk_ms; /* When it begins anew. */
 };
 
 static void
@@ -39,10 +43,12 @@ writer_run(struct writer *w, struct store_job *first, size_t n)
 {
 	struct store *s = w->store;
 	struct change end;
-	int rc = jobs_run(s, first, n, &end);
 
+	bodyfile_prepare(s, first, n);
+	int rc = jobs_run(s, first, n, &end);
 	if (rc != 0 && n > 1 && !end.committed)
 		writer_run_each(s, first, n);
+	bodyfile_settle(s, first, n);
 	w->sweep = end.trash_rows > 0 || w->sweep;
 	w->prune = end.deflated_rows > s->deflated_max || w->prune;
 	while (n-- > 0) {
@@ -61,7 +67,23 @@ writer_check(struct writer *w)
 	w->check_ms = clock_mono_ms() + WRITER_CHECK_MS;
 	writer_log(
 	    w->store, "checking reader slots", store_error(mdb_reader_check(w->store->env, &dead)));
+	w->doomed = true;
 	writer_log(w->store, "deflating what dead processes announced", intent_recover(w->store));
+}
+
+static void
+writer_tidy_files(struct writer *w)
+{
+	if (w->doomed)
+		writer_log(w->store, "unlinking old body files",
+		    bodysweep_doomed(w->store, clock_wall_s(), &w->doomed));
+	if (!w->orphans && clock_mono_ms() >= w->walk_ms) {
+		bodysweep_end(&w->walk);
+		w->walk_ms = clock_mono_ms() + WRITER_WALK_MS;
+		w->orphans = true;
+	}
+	if (w->orphans)
+		w->orphans = bodysweep_step(&w->walk, w->store);
 }
 
 static void
@@ -69,6 +91,7 @@ writer_tidy(struct writer *w)
 {
 	if (clock_mono_ms() >= w->check_ms)
 		writer_check(w);
+	writer_tidy_files(w);
 	if (w->prune)
 		writer_log(w->store, "pruning deflates", prune_run(w->store));
 	w->prune = false;
@@ -84,7 +107,8 @@ writer_main(void *context)
 	size_t n;
 
 	while (!stopped) {
-		int64_t wait_ms = w.sweep ? WRITER_SWEEP_MS : w.check_ms - clock_mono_ms();
+		bool busy = w.sweep || w.doomed || w.orphans;
+		int64_t wait_ms = busy ? WRITER_SWEEP_MS : w.check_ms - clock_mono_ms();
 		struct store_job *jobs =
 		    backlog_take(&w.store->backlog, wait_ms > 0 ? wait_ms : 0, &n, &stopped);
 		if (n > 0)
@@ -92,6 +116,7 @@ writer_main(void *context)
 		if (!stopped)
 			writer_tidy(&w);
 	}
+	bodysweep_end(&w.walk);
 	return NULL;
 }
 
@@ -126,7 +151,9 @@ store_do(struct store *s, struct store_job *job)
 	int rc;
 
 	job->next = NULL;
+	bodyfile_prepare(s, job, 1);
 	rc = jobs_run(s, job, 1, &end);
+	bodyfile_settle(s, job, 1);
 	jobs_account(s, job);
 	if (rc == 0 && end.deflated_rows > s->deflated_max)
 		writer_log(s, "pruning deflates", prune_run(s));

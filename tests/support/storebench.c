@@ -185,7 +185,8 @@ main(int argc, char **argv)
 	snprintf(b.path, sizeof(b.path), "%s/storebench-XXXXXX", argc > 1 ? argv[1] : "/tmp");
 	if (mkdtemp(b.path) == NULL)
 		bench_die("cannot make a directory");
-	struct store_options options = { b.path, (uint64_t)BENCH_SIZE_GB << 30, false };
+	struct store_options options = { .path = b.path,
+		.size_bytes = (uint64_t)BENCH_SIZE_GB << 30 };
 	sem_init(&b.room, 0, BENCH_WINDOW);
 	if (store_open(&b.store, &options, why) != 0)
 		bench_die(why);

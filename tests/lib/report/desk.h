@@ -75,7 +75,7 @@ desk_new_with_store(void)
 
 	strcpy(d->path, "/tmp/dory-report-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(d->path));
-	struct store_options options = { d->path, DESK_SIZE, false };
+	struct store_options options = { .path = d->path, .size_bytes = DESK_SIZE };
 	ck_assert_msg(store_open(&d->store, &options, why) == 0, "%s", why);
 	ck_assert_int_eq(store_reader_new(d->store, &d->reader), 0);
 	desk_look_again(d);
@@ -94,8 +94,11 @@ desk_free(struct desk *d)
 		snprintf(file, sizeof(file), "%s/%s", d->path, names[i]);
 		unlink(file);
 	}
-	if (d->path[0] != '\0')
+	if (d->path[0] != '\0') {
+		snprintf(file, sizeof(file), "%s/bodies", d->path);
+		rmdir(file);
 		ck_assert_int_eq(rmdir(d->path), 0);
+	}
 	routes_free(d->routes);
 	config_free(d->config);
 	arena_fini(&d->arena);

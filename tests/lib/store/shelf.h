@@ -6,6 +6,7 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ enum { SHELF_SIZE = 64 << 20, SHELF_PIECES = 4096 };
 struct shelf {
 	char path[32];
 	char why[STORE_WHY_SIZE];
+	uint64_t body_file_min; /* Before shelf_open(). */
+	bool share_bodies;
 	struct store *store;
 	struct store_reader *reader;
 	struct arena arena;
@@ -27,7 +30,10 @@ struct shelf {
 static inline void
 shelf_open(struct shelf *f)
 {
-	struct store_options options = { f->path, SHELF_SIZE, false };
+	struct store_options options = { .path = f->path,
+		.size_bytes = SHELF_SIZE,
+		.body_file_min = f->body_file_min,
+		.share_bodies = f->share_bodies };
 
 	ck_assert_msg(store_open(&f->store, &options, f->why) == 0, "%s", f->why);
 	ck_assert_int_eq(store_reader_new(f->store, &f->reader), 0);
@@ -71,14 +77,20 @@ shelf_unlink(const struct shelf *f, const char *name)
 	unlink(file);
 }
 
+static inline int
+shelf_remove(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st;
+	(void)kind;
+	(void)where;
+	return remove(path);
+}
+
 static inline void
 shelf_free(struct shelf *f)
 {
 	shelf_close(f);
-	shelf_unlink(f, "data.mdb");
-	shelf_unlink(f, "lock.mdb");
-	shelf_unlink(f, "open.lock");
-	rmdir(f->path);
+	nftw(f->path, shelf_remove, 8, FTW_DEPTH | FTW_PHYS);
 	arena_fini(&f->arena);
 	free(f);
 }

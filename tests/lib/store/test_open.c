@@ -21,7 +21,9 @@ END_TEST
 static int
 open_at(struct shelf *f, const char *path, bool must_exist)
 {
-	struct store_options options = { path, SHELF_SIZE, must_exist };
+	struct store_options options = {
+		.path = path, .size_bytes = SHELF_SIZE, .must_exist = must_exist
+	};
 	int rc = store_open(&f->store, &options, f->why);
 	ck_assert_msg((rc == 0) == (f->why[0] == '\0'), "%d: %s", rc, f->why);
 	return rc;
@@ -106,7 +108,9 @@ END_TEST
 START_TEST(the_larger_size_wins)
 {
 	struct shelf *f = shelf_new();
-	struct store_options options = { f->path, SHELF_SIZE / 2, true };
+	struct store_options options = {
+		.path = f->path, .size_bytes = SHELF_SIZE / 2, .must_exist = true
+	};
 	ck_assert_int_eq(shelf_insert(f, "p/1", "one"), 0);
 	shelf_close(f);
 	ck_assert_int_eq(store_open(&f->store, &options, f->why), 0);

@@ -21,7 +21,7 @@ child_start(struct shelf *f, child_main *main_of)
 	pid_t pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		struct store_options options = { f->path, SHELF_SIZE, false };
+		struct store_options options = { .path = f->path, .size_bytes = SHELF_SIZE };
 		close(to[1]);
 		close(from[0]);
 		/* Whatever the parent has open is not ours: a new environment. */
@@ -302,7 +302,7 @@ child_come_and_go(struct shelf *f, int in, int out)
 	for (int i = 0; i < 60; i++) {
 		struct scope scope = { SCOPE_ALL, { NULL, 0 } };
 		struct store_job job = shelf_deflate_job(&scope, false);
-		struct store_options options = { f->path, SHELF_SIZE, false };
+		struct store_options options = { .path = f->path, .size_bytes = SHELF_SIZE };
 		if (store_do(f->store, &job) != 0)
 			_exit(1);
 		shelf_close(f);

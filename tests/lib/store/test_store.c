@@ -349,7 +349,7 @@ END_TEST
 START_TEST(a_full_store_refuses_entries_and_still_deflates)
 {
 	struct shelf *f = shelf_new_closed();
-	struct store_options options = { f->path, 1 << 20, false };
+	struct store_options options = { .path = f->path, .size_bytes = 1 << 20 };
 	char key[20];
 	int rc = 0;
 	ck_assert_int_eq(store_open(&f->store, &options, f->why), 0);

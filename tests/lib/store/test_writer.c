@@ -201,7 +201,7 @@ END_TEST
 START_TEST(one_insert_too_many_does_not_cost_the_others_their_place)
 {
 	struct shelf *f = shelf_new_closed();
-	struct store_options options = { f->path, 2 << 20, false };
+	struct store_options options = { .path = f->path, .size_bytes = 2 << 20 };
 	struct counter c;
 	struct store_job hold, jobs[20];
 	char key[20];

@@ -1,0 +1,71 @@
+/* bodyfile.h -- Bodies that are files beside the tables: written, opened, checked. */
+#ifndef DORY_STORE_BODYFILE_H
+#define DORY_STORE_BODYFILE_H
+
+#include "store/store_internal.h"
+
+/*
+ * A body of `body_file_min` or more is the file bodies/XX/ID, where ID is random, never given
+ * twice, and XX its first two digits.
+ *
+ * Why its bytes are right: the file is written under another name, synced, renamed, and its
+ * directory synced, all before the transaction that stores the entry begins. So an entry on disk
+ * names a file on disk. At a hit the opened file must be plain and of the entry's size; the first
+ * hit on it in a process also compares its XXH3 with the entry's, where it has at most
+ * BODYFILE_VERIFY_MAX bytes (a longer one would keep its worker too long). What fails is a miss,
+ * and its entry is removed.
+ *
+ * Why none is left over: its writer holds a shared lock (flock) on a file from before it has any
+ * bytes until the transaction is over. A file that nobody has locked and that the table `file` does
+ * not have is an orphan, however young (bodysweep.c); the kernel drops a dead process's lock.
+ *
+ * Why none goes too early: an entry that goes leaves its file in `file`, marked, and in `doomed`,
+ * and the file is unlinked BODYFILE_LINGER_S later.
+ */
+
+/* A web server that was handed the path opens the file at once, unless it is stopped, or swapped
+ * out: a minute is what it may take. Whoever reads from a descriptor needs no time at all. */
+enum { BODYFILE_LINGER_S = 60 };
+
+enum { BODYFILE_VERIFY_MAX = 1 << 20, BODYFILE_VERIFIED = 1 << 16, BODYFILE_BLOCK = 4096 };
+
+/* What `file` has about one: then the name of its entry. */
+struct bodyfile_row {
+	uint64_t bytes;
+	uint64_t doomed; /* 1: its entry is gone. */
+};
+
+/* "XX" and "XX/0123456789abcdef". */
+enum { BODYFILE_DIRECTORY = 3, BODYFILE_NAME = 20 };
+void bodyfile_directory(uint64_t id, char out[BODYFILE_DIRECTORY]);
+void bodyfile_name(uint64_t id, char out[BODYFILE_NAME]);
+
+/* Open the directory of bodies, and make it unless the store must exist. Returns: as store_open().
+ */
+int bodyfile_start(struct store *s, const struct store_options *options, char *why) NODISCARD;
+void bodyfile_stop(struct store *s);
+
+/*
+ * Write the files of those inserts that need one, before their transaction: nobody waits for the
+ * disk with LMDB's lock. Sets job->file. Blocks on disk.
+ */
+void bodyfile_prepare(struct store *s, struct store_job *first, size_t n);
+
+/* After the transaction: unlink what no entry came to name, and let go of the rest. */
+void bodyfile_settle(struct store *s, struct store_job *first, size_t n);
+
+/* What it takes of the disk. Thread-safe: pure. */
+uint64_t bodyfile_blocks(uint64_t bytes);
+
+/* The entry `name` names the record's file from now on. Returns: 0; LMDB failed. */
+int bodyfile_note(
+    struct change *c, const struct entry_name *name, const struct record *r) NODISCARD;
+
+/* It does no more. Returns: 0; LMDB failed. */
+int bodyfile_doom(struct change *c, const struct record *old) NODISCARD;
+
+/* Returns: 0; -ENOENT; -EIO. */
+int bodyfile_get(const struct store *s, MDB_txn *txn, uint64_t id, struct bodyfile_row *row,
+    struct slice *name) NODISCARD;
+
+#endif
