@@ -68,7 +68,7 @@ static bool
 conn_watch(struct conn *c, bool anew)
 {
 	uint32_t events =
-	    EPOLLIN | EPOLLRDHUP | EPOLLET | (outbox_left(&c->outbox) > 0 ? EPOLLOUT : 0);
+	    EPOLLIN | EPOLLRDHUP | EPOLLET | (outbox_is_empty(&c->outbox) ? 0 : EPOLLOUT);
 	int rc = 0;
 
 	if (c->events == 0)
@@ -121,10 +121,22 @@ conn_flush(struct conn *c)
 {
 	int rc = c->gone ? -EPIPE : outbox_send(&c->outbox, c->fd);
 
+	/* Edge-triggered: what could go on at once is told of only if asked for anew. */
+	if (rc == -EAGAIN && c->outbox.file.yielded && !conn_watch(c, true))
+		rc = -EIO;
 	c->gone = c->gone || (rc != 0 && rc != -EAGAIN);
 	if (rc != -EAGAIN)
 		outbox_free(&c->outbox);
 	return rc != -EAGAIN;
+}
+
+static void
+conn_end_answer(struct conn *c)
+{
+	reply_log(&c->x);
+	c->state = CONN_FLUSH;
+	if (outbox_is_empty(&c->outbox) || c->gone)
+		conn_answered(c);
 }
 
 void
@@ -139,14 +151,29 @@ conn_send(struct exchange *x, const struct iovec *parts, size_t n, enum record_e
 		c->gone = true;
 	if (c->gone)
 		outbox_free(&c->outbox);
-	if (outbox_left(&c->outbox) > 0 && !conn_watch(c, false))
+	if (!outbox_is_empty(&c->outbox) && !conn_watch(c, false))
 		c->gone = true;
-	if (end == RECORD_MORE)
-		return;
-	reply_log(x);
-	c->state = CONN_FLUSH;
-	if (outbox_left(&c->outbox) == 0 || c->gone)
-		conn_answered(c);
+	if (end == RECORD_LAST)
+		conn_end_answer(c);
+}
+
+void
+conn_send_file(
+    struct exchange *x, const struct iovec *parts, size_t n, const struct outbox_part *file)
+{
+	struct conn *c = x->conn;
+
+	for (size_t i = 0; i < n; i++)
+		x->sent_bytes += parts[i].iov_len;
+	x->sent_bytes += file->length;
+	int rc = c->gone ? -EPIPE
+			 : record_send(
+			       c->fd, c->body.request_id, parts, n, RECORD_MORE, &c->outbox.bytes);
+	outbox_put_file(&c->outbox, file, c->body.request_id);
+	c->gone = c->gone || rc != 0;
+	if (!conn_flush(c) && !conn_watch(c, false))
+		c->gone = true;
+	conn_end_answer(c);
 }
 
 void
@@ -297,7 +324,7 @@ conn_ready_busy(struct conn *c, uint32_t events)
 
 	if (events & (EPOLLHUP | EPOLLERR))
 		c->gone = true;
-	if (outbox_left(&c->outbox) > 0 && conn_flush(c) && !c->gone)
+	if (!outbox_is_empty(&c->outbox) && conn_flush(c) && !c->gone)
 		serve_writable(x);
 	if (c->state == CONN_BUSY && (events & (EPOLLIN | EPOLLRDHUP)) &&
 	    c->body.state == STDIN_OPEN)

@@ -3,6 +3,7 @@
 #define DORY_PROXY_CONN_H
 
 #include "exchange.h"
+#include "outbox.h"
 #include "record.h"
 
 /*
@@ -20,6 +21,14 @@ int conn_adopt(struct worker *worker, int fd) NODISCARD;
  * sent.
  */
 void conn_send(struct exchange *x, const struct iovec *parts, size_t n, enum record_end end);
+
+/*
+ * Send the head of an answer, and then part of a file as its body. The request is over, as with
+ * RECORD_LAST. The file's descriptor is taken; where the file turns out shorter, the connection is
+ * closed without an end.
+ */
+void conn_send_file(
+    struct exchange *x, const struct iovec *parts, size_t n, const struct outbox_part *file);
 size_t conn_backlog(const struct exchange *x);
 
 /* The answer comes later: have the event loop tell what its peer does meanwhile. */

@@ -115,7 +115,10 @@ static void
 doryd_open_store(struct doryd *d)
 {
 	const struct config_dory *dory = &d->site->config->dory;
-	struct store_options options = { .path = dory->store, .size_bytes = dory->size_bytes };
+	struct store_options options = { .path = dory->store,
+		.size_bytes = dory->size_bytes,
+		.body_file_min = dory->body_file_min_bytes,
+		.share_bodies = dory->sendfile_header != NULL };
 	char why[STORE_WHY_SIZE];
 
 	int rc = store_open(&d->store, &options, why);

@@ -67,6 +67,12 @@ struct exchange {
 	struct pending *pending;
 	struct admin *admin;
 
+	/* The file that is the body of the entry being served, until it is handed on. */
+	struct {
+		bool open;
+		int fd;
+	} file;
+
 	/* For the access log. */
 	int64_t began_us;
 	unsigned status;

@@ -133,11 +133,9 @@ pending_leave(struct exchange *x)
 }
 
 void
-pending_remove(struct exchange *x)
+pending_remove(struct exchange *x, struct slice variant)
 {
-	struct store_job job = {
-		.kind = STORE_JOB_REMOVE, .key = x->plan.key, .variant = x->plan.variant
-	};
+	struct store_job job = { .kind = STORE_JOB_REMOVE, .key = x->plan.key, .variant = variant };
 	struct pending *p = pending_new(x->worker, &job);
 
 	if (p != NULL && store_submit(x->worker->all->store, &p->job) != 0)

@@ -18,6 +18,6 @@ int pending_start(struct exchange *x, const struct store_job *job,
 void pending_leave(struct exchange *x);
 
 /* Have x's entry, which failed its check, removed. Nobody waits for it. */
-void pending_remove(struct exchange *x);
+void pending_remove(struct exchange *x, struct slice variant);
 
 #endif

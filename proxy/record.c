@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-/* A content length that keeps the next record aligned; the most a record holds is 65535. */
-enum { RECORD_CONTENT_MAX = 65528, RECORD_IOV = 512, RECORD_HEADERS = 64, RECORD_HEADER = 8 };
+enum { RECORD_IOV = 512, RECORD_HEADERS = 64, RECORD_HEADER = 8, RECORD_TAIL = 24 };
 enum { RECORD_VERSION = 1, RECORD_END_REQUEST = 3, RECORD_STDOUT = 6 };
 
 /* What one sendmsg carries. */
@@ -14,7 +13,7 @@ struct record_batch {
 	size_t n;
 	unsigned char headers[RECORD_HEADERS][RECORD_HEADER];
 	size_t n_headers;
-	unsigned char tail[3 * RECORD_HEADER];
+	unsigned char tail[RECORD_TAIL];
 };
 
 /* Where in the parts the next byte is. */
@@ -37,6 +36,33 @@ record_header(unsigned char *at, unsigned type, uint16_t request_id, size_t cont
 	at[5] = (unsigned char)content;
 	at[6] = 0;
 	at[7] = 0;
+}
+
+/* Application status 0, and the request is complete. */
+static void
+record_tail(unsigned char at[RECORD_TAIL], uint16_t request_id)
+{
+	memset(at, 0, RECORD_TAIL);
+	record_header(at, RECORD_STDOUT, request_id, 0);
+	record_header(at + RECORD_HEADER, RECORD_END_REQUEST, request_id, RECORD_HEADER);
+}
+
+void
+record_put_header(uint16_t request_id, size_t content, struct buf *out)
+{
+	unsigned char header[RECORD_HEADER];
+
+	record_header(header, RECORD_STDOUT, request_id, content);
+	buf_append(out, header, sizeof(header));
+}
+
+void
+record_put_end(uint16_t request_id, struct buf *out)
+{
+	unsigned char tail[RECORD_TAIL];
+
+	record_tail(tail, request_id);
+	buf_append(out, tail, sizeof(tail));
 }
 
 static void
@@ -94,9 +120,7 @@ record_fill(struct record_batch *batch, struct record_cursor *cursor, uint16_t r
 	}
 	if (cursor->left > 0 || end == RECORD_MORE)
 		return;
-	memset(batch->tail, 0, sizeof(batch->tail));
-	record_header(batch->tail, RECORD_STDOUT, request_id, 0);
-	record_header(batch->tail + RECORD_HEADER, RECORD_END_REQUEST, request_id, RECORD_HEADER);
+	record_tail(batch->tail, request_id);
 	record_push(batch, batch->tail, sizeof(batch->tail));
 }
 

@@ -6,6 +6,9 @@
 
 #include <sys/uio.h>
 
+/* A content length that keeps the next record aligned; the most a record holds is 65535. */
+enum { RECORD_CONTENT_MAX = 65528 };
+
 /* Whether an answer ends with these parts. */
 enum record_end { RECORD_MORE, RECORD_LAST };
 
@@ -18,5 +21,11 @@ enum record_end { RECORD_MORE, RECORD_LAST };
  */
 int record_send(int fd, uint16_t request_id, const struct iovec *parts, size_t n,
     enum record_end end, struct buf *backlog) NODISCARD;
+
+/* The header of a STDOUT record of `content` bytes, at most RECORD_CONTENT_MAX. */
+void record_put_header(uint16_t request_id, size_t content, struct buf *out);
+
+/* The empty STDOUT record and END_REQUEST. */
+void record_put_end(uint16_t request_id, struct buf *out);
 
 #endif

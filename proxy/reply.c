@@ -9,6 +9,7 @@
 #include "route/scopetext.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -169,6 +170,31 @@ reply_not_modified(const struct exchange *x, struct slice etag, struct slice las
 	return true;
 }
 
+/* Does the web server send it, told by a field of the head? A status other than 200 would be lost.
+ */
+static bool
+reply_put_path(struct exchange *x, const struct store_entry *entry, struct buf *out)
+{
+	const char *field = x->site->config->dory.sendfile_header;
+	char path[PATH_MAX];
+
+	if (field == NULL || entry->status != 200 ||
+	    store_body_path(x->worker->all->store, entry, path, sizeof(path)) < 0)
+		return false;
+	buf_printf(out, "%s: %s\r\n", field, path);
+	return true;
+}
+
+/* The head is in the first two parts. */
+static void
+reply_send_file(struct exchange *x, const struct store_entry *entry, struct iovec *parts)
+{
+	struct outbox_part file = { x->file.fd, 0, entry->body_bytes };
+
+	x->file.open = false;
+	conn_send_file(x, parts, REPLY_BODY_PARTS, &file);
+}
+
 void
 reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, int64_t now_s,
     enum reply_hit how)
@@ -188,15 +214,18 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 	parts[0] = (struct iovec){ (void *)(uintptr_t)entry->head.at, entry->head.len };
 	if (not_modified)
 		parts[0] = (struct iovec){ head.data, head.len };
+	bool body = !not_modified && !reply_is_head_only(x), file = body && x->file.open;
 	buf_clear(end);
+	if (file)
+		file = !reply_put_path(x, entry, end);
 	reply_end_hit(x, entry, age_s, how, end);
 	parts[1] = (struct iovec){ end->data, end->len };
-	if (not_modified || reply_is_head_only(x))
-		n_body = 0;
 	if (buf_error(&head) != 0 || buf_error(end) != 0)
 		reply_error(x, 503, "out of memory");
+	else if (file)
+		reply_send_file(x, entry, parts);
 	else
-		conn_send(x, parts, REPLY_BODY_PARTS + n_body, RECORD_LAST);
+		conn_send(x, parts, REPLY_BODY_PARTS + (body ? n_body : 0), RECORD_LAST);
 	buf_free(&head);
 }
 

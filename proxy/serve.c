@@ -11,6 +11,7 @@
 #include "reply.h"
 
 #include <errno.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 /* What the store has for a request. */
@@ -30,6 +31,31 @@ serve_owner(const struct exchange *x)
 
 /* ---- Looking it up -------------------------------------------------------------------------- */
 
+static void
+serve_close_file(struct exchange *x)
+{
+	if (x->file.open)
+		close(x->file.fd);
+	x->file.open = false;
+}
+
+/* Before it is served, for nothing may fail then: one without its file is removed, and a miss. */
+static int
+serve_open_file(struct exchange *x, const struct store_entry *entry)
+{
+	serve_close_file(x);
+	if (entry->body_file == 0)
+		return 0;
+	int fd = store_open_body(x->worker->reader, entry);
+	x->file.open = fd >= 0;
+	x->file.fd = fd;
+	if (fd != -EBADMSG)
+		return fd < 0 ? fd : 0;
+	x->detail = "bad-record";
+	pending_remove(x, entry->variant);
+	return -ENOENT;
+}
+
 /* The entry for the request, by way of the Vary record where there is one (RFC 9111 section 4.1).
  */
 static int
@@ -42,7 +68,9 @@ serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
 	*n_body = parts->size - REPLY_BODY_PARTS;
 	int rc = store_find(x->worker->reader, &x->plan.key, variant, entry,
 	    parts->items + REPLY_BODY_PARTS, n_body);
-	if (rc != 0 || entry->kind != STORE_ENTRY_VARY)
+	if (rc == 0 && entry->kind != STORE_ENTRY_VARY)
+		return serve_open_file(x, entry);
+	if (rc != 0)
 		return rc;
 	x->forward = FORWARD_VARY_MISS;
 	rc = vary_values(entry->vary, &x->request, &x->arena, &values);
@@ -56,7 +84,7 @@ serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
 		rc = store_find(x->worker->reader, &x->plan.key, buf_as_slice(&full), entry,
 		    parts->items + REPLY_BODY_PARTS, n_body);
 	buf_free(&full);
-	return rc;
+	return rc == 0 ? serve_open_file(x, entry) : rc;
 }
 
 /* Is the entry one that this request may have now? Notes on x why not. */
@@ -137,7 +165,7 @@ static void
 serve_drop_bad_record(struct exchange *x)
 {
 	x->detail = "bad-record";
-	pending_remove(x);
+	pending_remove(x, x->plan.variant);
 }
 
 /* A bloat may be switched off while we run: its requests pass, its entries stay. */
@@ -191,6 +219,8 @@ serve_look(struct exchange *x)
 			serve_drop_bad_record(x);
 	}
 	store_read_end(reader);
+	if (look != LOOK_ANSWERED)
+		serve_close_file(x);
 	return look;
 }
 
@@ -308,6 +338,8 @@ serve_stale_if_error(struct exchange *x)
 		answered = true;
 	}
 	store_read_end(reader);
+	if (!answered)
+		serve_close_file(x);
 	return answered;
 }
 
@@ -348,5 +380,6 @@ serve_gone(struct exchange *x)
 void
 serve_over(struct exchange *x)
 {
+	serve_close_file(x);
 	admin_end(x);
 }
