@@ -108,7 +108,7 @@ admin_refuse(struct exchange *x)
 static bool
 admin_begin_read(struct exchange *x)
 {
-	if (x->worker->reader != NULL && store_read_begin(x->worker->reader) == 0)
+	if (store_read_begin(x->worker->reader) == 0)
 		return true;
 	reply_error(x, 503, "the store cannot be read");
 	return false;
@@ -131,7 +131,7 @@ admin_metrics(struct exchange *x)
 	struct buf text = { 0 };
 
 	metrics_print(&text);
-	if (x->worker->reader != NULL && store_read_begin(x->worker->reader) == 0) {
+	if (store_read_begin(x->worker->reader) == 0) {
 		if (store_stat(x->worker->reader, &stat) == 0)
 			buf_printf(&text,
 			    "# TYPE dory_entries gauge\ndory_entries %llu\n"

@@ -36,7 +36,7 @@ struct doryd {
 	const char *listen; /* -l, or NULL. */
 	bool check;
 	struct site *site;
-	struct store *store;
+	struct keeper *store;
 	struct workers workers;
 	int listen_fd;
 	bool made_socket;
@@ -111,28 +111,18 @@ doryd_load(struct doryd *d)
 }
 
 /* A broken store never breaks the site: everything passes, and Cache-Status says so. */
-static void
-doryd_open_store(struct doryd *d)
+static int
+doryd_open_store(struct doryd *d, bool watch)
 {
 	const struct config_dory *dory = &d->site->config->dory;
 	struct store_options options = { .path = dory->store,
 		.size_bytes = dory->size_bytes,
 		.body_file_min = dory->body_file_min_bytes,
 		.share_bodies = dory->sendfile_header != NULL };
-	char why[STORE_WHY_SIZE];
 
-	int rc = store_open(&d->store, &options, why);
-	if (rc == 0)
-		rc = store_writer_start(d->store);
-	else
-		log_error(
-		    "%s; requests pass to the backend until it is mended and doryd is started anew",
-		    why);
-	if (rc != 0) {
-		store_close(d->store);
-		d->store = NULL;
-	}
+	int rc = keeper_new(&options, watch, &d->store);
 	d->workers.store = d->store;
+	return rc;
 }
 
 static int
@@ -280,11 +270,10 @@ doryd_close(struct doryd *d)
 	free(d->address);
 	if (d->listen_fd >= 0)
 		close(d->listen_fd);
-	if (d->store != NULL)
-		store_writer_stop(d->store);
+	keeper_stop(d->store);
 	workers_free(&d->workers);
 	resolver_free(d->workers.resolver);
-	store_close(d->store);
+	keeper_free(d->store);
 	site_unref(d->site);
 	log_stop();
 	origin_fini();
@@ -303,7 +292,7 @@ doryd_serve(struct doryd *d)
 	if (rc == 0)
 		rc = doryd_resolve(d);
 	if (rc == 0)
-		doryd_open_store(d);
+		rc = doryd_open_store(d, true);
 	if (rc == 0)
 		rc = doryd_listen(d);
 	if (rc == 0)
@@ -352,8 +341,7 @@ doryd_serve_cgi(struct doryd *d)
 
 	doryd_block_signals();
 	log_set_level((enum log_level)d->site->config->dory.log_level);
-	doryd_open_store(d);
-	if (doryd_resolve(d) != 0 ||
+	if (doryd_open_store(d, false) != 0 || doryd_resolve(d) != 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 ||
 	    workers_start(&d->workers, 1, -1, d->site) != 0) {
 		log_error("cannot serve a CGI request: %s", strerror(errno));

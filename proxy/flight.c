@@ -79,13 +79,15 @@ flight_lives(struct flight *f, struct exchange *x)
 
 	if (f->state == FLIGHT_WAITING)
 		return true;
-	if (!f->sequenced || reader == NULL || store_read_begin(reader) != 0)
+	if (!f->sequenced || store_read_begin(reader) != 0)
 		return false;
 	x->sequence = store_sequence(reader);
 	struct store_judgement judgement =
 	    store_judge(reader, STORE_DOOR_JOIN, f->sequence, &f->plan.key, f->tags);
+	/* A store that was begun anew knows nothing of deflates before. */
+	bool same = store_id(reader) == f->store_id;
 	store_read_end(reader);
-	return judgement.life == STORE_ALIVE;
+	return same && judgement.life == STORE_ALIVE;
 }
 
 bool
@@ -298,9 +300,10 @@ flight_depart(struct flight *f)
 	struct store_reader *reader = f->worker->reader;
 
 	/* The number by which the response will be judged: read before the request leaves. */
-	f->sequenced = reader != NULL && store_read_begin(reader) == 0;
+	f->sequenced = store_read_begin(reader) == 0;
 	if (f->sequenced) {
 		f->sequence = store_sequence(reader);
+		f->store_id = store_id(reader);
 		store_read_end(reader);
 	}
 	f->sent_s = clock_wall_s();
@@ -382,14 +385,12 @@ flight_job_done(struct store_job *store_job)
 int
 flight_submit(struct flight *f, struct flight_job *job)
 {
-	if (f->worker->all->store == NULL)
-		return -EIO;
 	job->flight = f;
 	job->message.run = flight_job_landed;
 	job->job.owner = job;
 	job->job.done = flight_job_done;
 	f->jobs++;
-	int rc = store_submit(f->worker->all->store, &job->job);
+	int rc = keeper_submit(f->worker->all->store, &job->job);
 	if (rc != 0)
 		f->jobs--;
 	return rc;

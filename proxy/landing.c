@@ -140,7 +140,7 @@ landing_judge(struct flight *f, const struct http_response *response)
 static void
 landing_read_sequence(struct flight *f)
 {
-	if (f->worker->reader == NULL || store_read_begin(f->worker->reader) != 0)
+	if (store_read_begin(f->worker->reader) != 0)
 		return;
 	f->sequence = store_sequence(f->worker->reader);
 	store_read_end(f->worker->reader);
@@ -190,12 +190,13 @@ landing_may_answer(struct flight *f, struct exchange *x)
 	if (f->tags.len == 0 || x->sequence <= f->sequence)
 		return true;
 	/* Deflates came between the sending and its arrival: maybe one of a tag, known only now. */
-	if (reader == NULL || store_read_begin(reader) != 0)
+	if (store_read_begin(reader) != 0)
 		return false;
 	struct store_judgement judgement =
 	    store_judge(reader, STORE_DOOR_TAGS, f->sequence, &f->plan.key, f->tags);
+	bool same = store_id(reader) == f->store_id;
 	store_read_end(reader);
-	return judgement.life == STORE_ALIVE;
+	return same && judgement.life == STORE_ALIVE;
 }
 
 /* ---- Storing -------------------------------------------------------------------------------- */
@@ -219,6 +220,7 @@ landing_fill_job(struct flight *f, struct flight_job *job)
 		.vary = f->vary,
 		.status = f->status,
 		.sequence = f->sequence,
+		.store_id = f->store_id,
 		.response_s = f->response_s,
 		.aging = f->storing,
 		.tags = f->tags,

@@ -106,14 +106,13 @@ int
 pending_start(struct exchange *x, const struct store_job *job,
     void (*then)(struct exchange *x, const struct store_job *job, int rc))
 {
-	struct store *store = x->worker->all->store;
-	struct pending *p = store == NULL ? NULL : pending_new(x->worker, job);
+	struct pending *p = pending_new(x->worker, job);
 
 	if (p == NULL)
-		return store == NULL ? -EIO : -ENOMEM;
+		return -ENOMEM;
 	int rc = timer_set(&x->worker->timers, &p->patience, clock_mono_ms() + PENDING_MS);
 	if (rc == 0)
-		rc = store_submit(store, &p->job);
+		rc = keeper_submit(x->worker->all->store, &p->job);
 	if (rc != 0) {
 		pending_free(p);
 		return rc;
@@ -138,6 +137,6 @@ pending_remove(struct exchange *x, struct slice variant)
 	struct store_job job = { .kind = STORE_JOB_REMOVE, .key = x->plan.key, .variant = variant };
 	struct pending *p = pending_new(x->worker, &job);
 
-	if (p != NULL && store_submit(x->worker->all->store, &p->job) != 0)
+	if (p != NULL && keeper_submit(x->worker->all->store, &p->job) != 0)
 		pending_free(p);
 }

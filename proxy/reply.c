@@ -82,12 +82,19 @@ reply_put_detail(const struct exchange *x, struct buf *out)
 		buf_printf(out, "; detail=\"%s\"", x->detail);
 }
 
+/* What the store's words for Cache-Status begin with: nothing is promised of it then. */
+static bool
+reply_is_store_ill(const struct exchange *x)
+{
+	return x->detail != NULL && slice_starts_with(slice_of(x->detail), SLICE("store-"));
+}
+
 void
 reply_end_head(struct exchange *x, bool stored, bool collapsed, struct buf *out)
 {
 	if (reply_has_status_header(x)) {
 		buf_printf(out, "Cache-Status: dory; fwd=%s", reply_forward_name(x->forward));
-		buf_text(out, stored ? "; stored" : "");
+		buf_text(out, stored && !reply_is_store_ill(x) ? "; stored" : "");
 		buf_text(out, collapsed ? "; collapsed" : "");
 		reply_put_detail(x, out);
 		buf_text(out, "\r\n");
@@ -179,7 +186,7 @@ reply_put_path(struct exchange *x, const struct store_entry *entry, struct buf *
 	char path[PATH_MAX];
 
 	if (field == NULL || entry->status != 200 ||
-	    store_body_path(x->worker->all->store, entry, path, sizeof(path)) < 0)
+	    store_body_path(store_of(x->worker->reader), entry, path, sizeof(path)) < 0)
 		return false;
 	buf_printf(out, "%s: %s\r\n", field, path);
 	return true;

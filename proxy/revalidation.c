@@ -169,6 +169,7 @@ revalidation_store(struct flight *f)
 		.head = f->public_head,
 		.status = f->status,
 		.sequence = f->sequence,
+		.store_id = f->store_id,
 		.response_s = f->response_s,
 		.aging = f->storing,
 		.freshen_sequence = f->stale.sequence,

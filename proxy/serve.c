@@ -194,6 +194,18 @@ serve_client_wants_fetch(struct exchange *x)
 	return cc.no_cache || cc.no_store || cc.max_age_s == 0;
 }
 
+static void
+serve_say_broken(struct exchange *x, int rc)
+{
+	const char *trouble = keeper_trouble(x->worker->all->store);
+
+	x->forward = FORWARD_MISS;
+	if (rc == -EAGAIN)
+		trouble = "store-readers-full";
+	x->detail = trouble != NULL ? trouble : "store-unavailable";
+	x->alone = true;
+}
+
 static enum look
 serve_look(struct exchange *x)
 {
@@ -201,9 +213,12 @@ serve_look(struct exchange *x)
 	size_t n_body;
 	enum look look = LOOK_MISS;
 
-	if (x->worker->reader == NULL || store_read_begin(x->worker->reader) != 0)
-		return LOOK_BROKEN;
 	struct store_reader *reader = x->worker->reader;
+	int rc = store_read_begin(reader);
+	if (rc != 0) {
+		serve_say_broken(x, rc);
+		return LOOK_BROKEN;
+	}
 	x->sequence = store_sequence(reader);
 	x->forward = FORWARD_URI_MISS;
 	x->deflated_by = 0;
@@ -212,7 +227,7 @@ serve_look(struct exchange *x)
 	if (x->plan.action == PLAN_CACHE && serve_client_wants_fetch(x)) {
 		x->forward = FORWARD_REQUEST;
 	} else if (x->plan.action == PLAN_CACHE) {
-		int rc = serve_find(x, &entry, &n_body);
+		rc = serve_find(x, &entry, &n_body);
 		if (rc == 0)
 			look = serve_answer_entry(x, &entry, n_body);
 		else if (rc == -EBADMSG)
@@ -221,6 +236,9 @@ serve_look(struct exchange *x)
 	store_read_end(reader);
 	if (look != LOOK_ANSWERED)
 		serve_close_file(x);
+	/* It will be fetched, and maybe cannot be stored. */
+	if (look == LOOK_MISS && x->plan.action == PLAN_CACHE && x->detail == NULL)
+		x->detail = keeper_trouble(x->worker->all->store);
 	return look;
 }
 
@@ -266,9 +284,6 @@ serve_cache(struct exchange *x)
 	case LOOK_ANSWERED:
 		return;
 	case LOOK_BROKEN:
-		x->forward = FORWARD_MISS;
-		x->detail = "store-unavailable";
-		x->alone = true;
 		flight_start(x);
 		return;
 	case LOOK_MISS:
@@ -325,7 +340,7 @@ serve_stale_if_error(struct exchange *x)
 	size_t n_body;
 	bool answered = false;
 
-	if (x->plan.action != PLAN_CACHE || reader == NULL || store_read_begin(reader) != 0)
+	if (x->plan.action != PLAN_CACHE || store_read_begin(reader) != 0)
 		return false;
 	int64_t now_s = clock_wall_s();
 	enum freshness freshness = FRESHNESS_STALE;

@@ -247,8 +247,8 @@ worker_prepare(struct worker *worker)
 		rc = origin_new(worker, &worker->origin);
 	if (rc == 0)
 		rc = flights_new(worker, &worker->flights);
-	if (rc == 0 && worker->all->store != NULL)
-		rc = store_reader_new(worker->all->store, &worker->reader);
+	if (rc == 0)
+		rc = keeper_reader_new(worker->all->store, &worker->reader);
 	return rc;
 }
 

@@ -4,7 +4,7 @@
 
 #include "inbox.h"
 #include "site.h"
-#include "store/store.h"
+#include "store/keeper.h"
 #include "timer.h"
 
 #include <pthread.h>
@@ -41,7 +41,7 @@ struct worker {
 	struct watch inbox_watch;
 	struct timers timers;
 	struct site *site;           /* What new requests are served by. */
-	struct store_reader *reader; /* NULL: the store is broken, everything passes. */
+	struct store_reader *reader; /* While it cannot begin, everything passes. */
 	struct origin *origin;
 	struct flights *flights;
 	struct conn *conns;      /* All that are open. */
@@ -65,7 +65,7 @@ enum { WORKER_SCRATCH = 2 * 65536 }; /* At least HEAD_SCRATCH. */
 struct workers {
 	struct worker **items;
 	unsigned n;
-	struct store *store; /* NULL: broken at start. */
+	struct keeper *store;
 	struct resolver *resolver;
 	_Atomic int open; /* Connections, those on their way between workers included. */
 	_Atomic bool draining;

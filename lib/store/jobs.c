@@ -21,6 +21,13 @@ jobs_verdict(struct store_job *job, int rc)
 	return 0;
 }
 
+/* Its number was read in a store that is no more, whose deflates nobody knows here. */
+static bool
+jobs_is_foreign(const struct change *c, const struct store_job *job)
+{
+	return job->store_id != 0 && job->store_id != c->state.id;
+}
+
 static bool
 jobs_is_deflated(struct change *c, enum store_door door, uint64_t sequence,
     const struct store_job *job, struct slice tags)
@@ -75,6 +82,8 @@ jobs_insert(struct change *c, struct store_job *job)
 
 	if (record_check_size(&r, job->body) != 0)
 		return jobs_verdict(job, -E2BIG);
+	if (jobs_is_foreign(c, job))
+		return jobs_verdict(job, -ESTALE);
 	if (job->file.rc != 0)
 		return jobs_verdict(job, job->file.rc);
 	entry_name(&job->key, job->variant, &name);
@@ -133,6 +142,8 @@ jobs_freshen(struct change *c, struct store_job *job)
 	struct buf stored = { 0 };
 	MDB_val value;
 
+	if (jobs_is_foreign(c, job))
+		return jobs_verdict(job, -ESTALE);
 	entry_name(&job->key, job->variant, &name);
 	MDB_val key = { name.len, name.bytes };
 	int rc = mdb_get(c->txn, c->store->tables[TABLE_ENTRY], &key, &value);
@@ -240,11 +251,15 @@ int
 jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end)
 {
 	struct store_job *job = first;
-	int rc = jobs_try(s, first, n, end), dead = 0;
+	int dead = 0;
+
+	health_write_begins(s);
+	int rc = jobs_try(s, first, n, end);
 
 	/* A process that died while it read holds back what was freed since. */
 	if (rc == -ENOSPC && !end->committed && mdb_reader_check(s->env, &dead) == 0 && dead > 0)
 		rc = jobs_try(s, first, n, end);
+	rc = health_write_ended(s, rc, end->durable);
 	for (size_t i = 0; rc != 0 && i < n; i++, job = job->next)
 		job->rc = rc;
 	return rc;

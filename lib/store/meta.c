@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 static const uint32_t meta_magic = 0x53726f44; /* "DorS" */
-enum { META_VERSION = 2, META_NAME_MAX = 400 };
+enum { META_VERSION = 2, META_NAME_MAX = 400, META_INTENT_SHIFT = 24 };
 
 static uint64_t
 meta_checksum(const struct meta_state *state)
@@ -23,7 +23,8 @@ meta_init(struct meta_state *state, uint64_t id)
 		.id = id,
 		.next_body = 1,
 		.next_queue = 1,
-		.next_intent = 1,
+		/* A note of another store must not be taken for one of this. */
+		.next_intent = 1 + (id >> META_INTENT_SHIFT << META_INTENT_SHIFT) / 2,
 	};
 }
 

@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static int
@@ -20,20 +21,44 @@ reader_begin_first(struct store *s, MDB_txn **out)
 }
 
 int
+reader_bind(struct store_reader *r, struct store *s)
+{
+	int rc = reader_begin_first(s, &r->txn);
+
+	if (rc == 0)
+		rc = store_error(mdb_cursor_open(r->txn, s->tables[TABLE_CHUNK], &r->chunks));
+	r->store = s;
+	if (rc != 0)
+		reader_unbind(r);
+	else
+		mdb_txn_reset(r->txn);
+	return rc;
+}
+
+void
+reader_unbind(struct store_reader *r)
+{
+	if (r->chunks != NULL)
+		mdb_cursor_close(r->chunks);
+	if (r->txn != NULL)
+		mdb_txn_abort(r->txn);
+	r->chunks = NULL;
+	r->txn = NULL;
+	r->store = NULL;
+	r->active = false;
+}
+
+int
 store_reader_new(struct store *s, struct store_reader **out)
 {
 	struct store_reader *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return -ENOMEM;
-	r->store = s;
-	int rc = reader_begin_first(s, &r->txn);
-	if (rc == 0)
-		rc = store_error(mdb_cursor_open(r->txn, s->tables[TABLE_CHUNK], &r->chunks));
+	int rc = reader_bind(r, s);
 	if (rc != 0) {
 		store_reader_free(r);
 		return rc;
 	}
-	mdb_txn_reset(r->txn);
 	*out = r;
 	return 0;
 }
@@ -43,10 +68,9 @@ store_reader_free(struct store_reader *r)
 {
 	if (r == NULL)
 		return;
-	if (r->chunks != NULL)
-		mdb_cursor_close(r->chunks);
-	if (r->txn != NULL)
-		mdb_txn_abort(r->txn);
+	if (r->keeper != NULL)
+		keeper_forget(r);
+	reader_unbind(r);
 	arena_fini(&r->heads);
 	free(r);
 }
@@ -62,14 +86,11 @@ reader_failed(struct store_reader *r, const char *doing, int rc)
 	return rc == -EAGAIN ? -EAGAIN : -EIO;
 }
 
-int
-store_read_begin(struct store_reader *r)
+static int
+reader_begin(struct store_reader *r)
 {
-	/* The mistake that others make, for the test that would find it: a snapshot used again. */
-	if (r->active && fault_is("snapshot"))
-		return 0;
-	store_read_end(r);
-	int rc = store_error(mdb_txn_renew(r->txn));
+	int rc = health_is_gone(r->store) ? -ENOENT : store_error(mdb_txn_renew(r->txn));
+
 	if (rc != 0)
 		return reader_failed(r, "beginning to read", rc);
 	rc = meta_read(r->store, r->txn, &r->state);
@@ -83,6 +104,22 @@ store_read_begin(struct store_reader *r)
 	return 0;
 }
 
+int
+store_read_begin(struct store_reader *r)
+{
+	/* The mistake that others make, for the test that would find it: a snapshot used again. */
+	if (r->active && fault_is("snapshot"))
+		return 0;
+	store_read_end(r);
+	int rc = r->keeper == NULL ? 0 : keeper_enter(r);
+	if (rc != 0)
+		return rc;
+	rc = reader_begin(r);
+	if (rc != 0)
+		atomic_store(&r->busy, false);
+	return rc;
+}
+
 void
 store_read_end(struct store_reader *r)
 {
@@ -91,6 +128,19 @@ store_read_end(struct store_reader *r)
 	mdb_txn_reset(r->txn);
 	arena_reset(&r->heads);
 	r->active = false;
+	atomic_store(&r->busy, false);
+}
+
+uint64_t
+store_id(const struct store_reader *r)
+{
+	return r->state.id;
+}
+
+const struct store *
+store_of(const struct store_reader *r)
+{
+	return r->store;
 }
 
 uint64_t

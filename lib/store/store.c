@@ -203,6 +203,7 @@ store_open_tables(struct store *s, char *why)
 	}
 	rc = mdb_dbi_open(txn, store_tables[TABLE_META].name, 0, &s->tables[TABLE_META]);
 	rc = rc == 0 ? meta_read(s, txn, &state) : -EINVAL;
+	s->id = rc == 0 ? state.id : 0;
 	if (rc == 0)
 		rc = store_error(store_open_tables_in(s, txn, 0));
 	if (rc != 0) {
@@ -224,7 +225,9 @@ store_make_tables(struct store *s, char *why)
 	MDB_txn *txn = NULL;
 	int rc = getrandom(&id, sizeof(id), 0) == sizeof(id) ? 0 : EIO;
 
+	id |= 1; /* 0 stands for none. */
 	meta_init(&state, id);
+	s->id = id;
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc == 0)
@@ -257,6 +260,8 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 		rc = store_open_tables(s, why);
 	if (rc == -ENOENT && s->env != NULL)
 		rc = store_make_tables(s, why);
+	if (rc == 0 && health_init(s) != 0)
+		rc = store_say(s, -EIO, why, "its files are gone again");
 	if (rc == 0 && mdb_reader_check(s->env, &dead) != 0)
 		rc = store_say(s, -EIO, why, "cannot check its reader slots");
 	if (rc == 0)

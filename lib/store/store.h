@@ -46,7 +46,12 @@ void store_reader_free(struct store_reader *r);
 int store_read_begin(struct store_reader *r) NODISCARD;
 void store_read_end(struct store_reader *r);
 
-/* The snapshot's numbers. */
+/* The store of the snapshot, good until store_read_end(). */
+const struct store *store_of(const struct store_reader *r);
+
+/* The snapshot's numbers. Those of a store with another id, one that was begun anew, mean nothing.
+ */
+uint64_t store_id(const struct store_reader *r);
 uint64_t store_sequence(const struct store_reader *r);
 uint64_t store_floor(const struct store_reader *r);
 /* Changes whenever a bloat is enabled or disabled: then store_bloat_disabled() is worth asking. */
@@ -165,9 +170,9 @@ struct store_job {
 	void (*done)(struct store_job *job);
 	void *owner; /* The caller's. */
 	/*
-	 * 0; -ESTALE (INSERT, FRESHEN: deflated since `sequence`); -ENOENT (FRESHEN: no such entry
-	 * any more, or another one); -ENOSPC; -EIO; -E2BIG; -EINVAL (a scope whose bytes are no
-	 * whole tuple); -ECANCELED (the store was closed).
+	 * 0; -ESTALE (INSERT, FRESHEN: deflated since `sequence`, or of another store); -ENOENT
+	 * (FRESHEN: no such entry any more, or another one); -ENOSPC; -EIO; -E2BIG; -EINVAL (a
+	 * scope whose bytes are no whole tuple); -ECANCELED (the store was closed).
 	 */
 	int rc;
 
@@ -178,6 +183,7 @@ struct store_job {
 	enum store_entry_kind entry_kind;
 	unsigned status;
 	uint64_t sequence;
+	uint64_t store_id; /* INSERT, FRESHEN: the store that `sequence` is of; 0: this one. */
 	int64_t response_s;
 	struct storing aging;
 	uint64_t freshen_sequence; /* FRESHEN: the stored entry's sequence, so that no other is

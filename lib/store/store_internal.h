@@ -27,9 +27,25 @@ enum store_table {
 /* How many rows `deflated` may have before the floor is raised. */
 enum { STORE_DEFLATED_MAX = 65536 };
 
+/* What a store's files were when it was opened, and how its writes went: health.c. */
+enum { HEALTH_FAILURES = 3 };
+
+struct health {
+	/* Set once by health_init(). */
+	uint64_t device, data, lock;
+	/* Any thread. */
+	_Atomic int64_t busy_since_ms; /* When the transaction began that is under way; 0: none. */
+	_Atomic int write_rc;          /* How the last one ended. */
+	_Atomic bool distrusted;
+	/* Writer thread only. */
+	unsigned failures;
+	int64_t failed_ms[HEALTH_FAILURES - 1]; /* The last ones, oldest first. */
+};
+
 struct store {
 	/* Set once by store_open(). */
 	char *path;
+	uint64_t id; /* Of its numbers: sequences of another store mean nothing here. */
 	MDB_env *env;
 	MDB_dbi tables[TABLE_COUNT];
 	uint64_t size_bytes, page_bytes;
@@ -44,6 +60,7 @@ struct store {
 	_Atomic bool failing;       /* Already said in the log: it cannot be read. */
 	_Atomic uint64_t *verified; /* Ids of body files that this process has seen to be right. */
 	struct backlog backlog;
+	struct health health;
 	/* The thread that opens and closes. */
 	pthread_t writer;
 	bool has_writer;
@@ -209,12 +226,51 @@ void jobs_account(struct store *s, const struct store_job *job);
 /* Raise the floor to the median of what is recorded, and drop the rows it covers. */
 int prune_run(struct store *s) NODISCARD;
 
+/* ---- health.c: may an open store still be trusted? ------------------------------------------- */
+
+/* Note which files it is made of. Returns: 0; -errno. */
+int health_init(struct store *s) NODISCARD;
+
+/* Was its file removed? No request that arrives later may be answered from it. Thread-safe. */
+bool health_is_gone(const struct store *s);
+
+/* Around each transaction of jobs. Returns what became of it: `rc`, or why that is not all. */
+void health_write_begins(struct store *s);
+int health_write_ended(struct store *s, int rc, bool durable) NODISCARD;
+
+/*
+ * What ails its writes, in a word; NULL: nothing. Thread-safe.
+ * since_ms: a transaction that began before that is stuck.
+ */
+const char *health_trouble(struct store *s, int64_t since_ms);
+
+/* Must it be closed and opened anew? Returns: 0; -EIO with `why`, STORE_WHY_SIZE bytes. */
+int health_examine(struct store *s, char *why) NODISCARD;
+
+/* ---- keeper.c: readers that move from store to store ----------------------------------------- */
+
+/*
+ * Before a snapshot: hold the store that is open. Returns: 0; -EIO, there is none; -EAGAIN, it has
+ * no slot for this reader. On error nothing is held.
+ */
+int keeper_enter(struct store_reader *r) NODISCARD;
+void keeper_forget(struct store_reader *r);
+
 /* ---- reader.c -------------------------------------------------------------------------------- */
 
+/* Take a slot of `s`, or give it back. A keeper's lock is held. Returns: 0; -EAGAIN; -EIO; -ENOMEM.
+ */
+int reader_bind(struct store_reader *r, struct store *s) NODISCARD;
+void reader_unbind(struct store_reader *r);
+
 struct store_reader {
-	struct store *store;
-	MDB_txn *txn;       /* Reset between snapshots; keeps its reader slot. */
-	MDB_cursor *chunks; /* Renewed where it is needed. */
+	struct keeper *keeper;     /* NULL: it reads one store for good. */
+	struct store_reader *next; /* Guarded by the keeper's lock. */
+	uint64_t generation;       /* Of the keeper's store, when it was bound. */
+	_Atomic bool busy;         /* Between store_read_begin() and store_read_end(). */
+	struct store *store;       /* With a keeper: NULL while there is none. */
+	MDB_txn *txn;              /* Reset between snapshots; keeps its reader slot. */
+	MDB_cursor *chunks;        /* Renewed where it is needed. */
 	bool active;
 	struct meta_state state;
 	struct arena heads; /* Heads put together from chunks, until store_read_end(). */

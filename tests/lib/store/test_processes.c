@@ -184,7 +184,7 @@ child_intend(struct shelf *f, int in, int out)
 	soft = intend_job(&other, 1, true);
 	if (store_do(f->store, &hard) != 0 || store_do(f->store, &soft) != 0)
 		_exit(1);
-	tell(out, hard.intent);
+	tell(out, hard.intent != 0);
 	hear(in);
 }
 

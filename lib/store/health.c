@@ -1,0 +1,142 @@
+/* health.c -- Can an open store still be trusted: its files in place, its writes reaching the disk?
+ */
+#include "store/store_internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+enum { HEALTH_DISK_MIN = 1 << 20, HEALTH_MINUTE_MS = 60000, HEALTH_PATH_MAX = 4096 };
+
+static int
+health_stat(const char *path, const char *name, struct stat *st)
+{
+	char file[HEALTH_PATH_MAX];
+	int len = snprintf(file, sizeof(file), "%s/%s", path, name);
+
+	if (len < 0 || (size_t)len >= sizeof(file))
+		return -ENAMETOOLONG;
+	return lstat(file, st) == 0 ? 0 : -errno;
+}
+
+int
+health_init(struct store *s)
+{
+	struct stat data, lock;
+	int rc = health_stat(s->path, "data.mdb", &data);
+
+	if (rc == 0)
+		rc = health_stat(s->path, "lock.mdb", &lock);
+	if (rc != 0)
+		return rc;
+	s->health.device = data.st_dev;
+	s->health.data = data.st_ino;
+	s->health.lock = lock.st_ino;
+	return 0;
+}
+
+bool
+health_is_gone(const struct store *s)
+{
+	mdb_filehandle_t fd;
+	struct stat st;
+
+	return mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0 || st.st_nlink == 0;
+}
+
+static bool
+health_is_moved(const struct store *s)
+{
+	struct stat data, lock;
+
+	return health_stat(s->path, "data.mdb", &data) != 0 ||
+	       health_stat(s->path, "lock.mdb", &lock) != 0 || data.st_dev != s->health.device ||
+	       data.st_ino != s->health.data || lock.st_ino != s->health.lock;
+}
+
+void
+health_write_begins(struct store *s)
+{
+	atomic_store(&s->health.busy_since_ms, clock_mono_ms());
+}
+
+/* tmpfs and quotas say EIO where they mean "full": LMDB calls any short write that. */
+static bool
+health_disk_is_full(const struct store *s)
+{
+	struct statvfs disk;
+
+	return statvfs(s->path, &disk) == 0 &&
+	       (uint64_t)disk.f_bavail * disk.f_frsize < HEALTH_DISK_MIN;
+}
+
+static void
+health_count_failure(struct health *h)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (h->failures == HEALTH_FAILURES - 1 && now_ms - h->failed_ms[0] < HEALTH_MINUTE_MS)
+		atomic_store(&h->distrusted, true);
+	if (h->failures < HEALTH_FAILURES - 1) {
+		h->failed_ms[h->failures++] = now_ms;
+		return;
+	}
+	memmove(h->failed_ms, h->failed_ms + 1, sizeof(h->failed_ms) - sizeof(h->failed_ms[0]));
+	h->failed_ms[HEALTH_FAILURES - 2] = now_ms;
+}
+
+int
+health_write_ended(struct store *s, int rc, bool durable)
+{
+	/* Committed to a file that is no longer there: others would not see what we acknowledge. */
+	if (rc == 0 && durable && health_is_moved(s))
+		rc = -EIO;
+	else if (rc == -EIO && health_disk_is_full(s))
+		rc = -ENOSPC;
+	else if (rc == -EIO)
+		health_count_failure(&s->health);
+	atomic_store(&s->health.write_rc, rc);
+	atomic_store(&s->health.busy_since_ms, 0);
+	return rc;
+}
+
+const char *
+health_trouble(struct store *s, int64_t since_ms)
+{
+	int64_t busy_ms = atomic_load(&s->health.busy_since_ms);
+	int rc = atomic_load(&s->health.write_rc);
+
+	if (busy_ms != 0 && busy_ms < since_ms)
+		return "store-busy";
+	if (rc == -ENOSPC || s->full)
+		return "store-full";
+	return rc != 0 ? "store-failing" : NULL;
+}
+
+static int
+health_say(const struct store *s, char *why, const char *text)
+{
+	snprintf(why, STORE_WHY_SIZE, "store %s: %s", s->path, text);
+	return -EIO;
+}
+
+int
+health_examine(struct store *s, char *why)
+{
+	MDB_txn *txn = NULL;
+
+	if (health_is_moved(s))
+		return health_say(s, why, "its files were removed or replaced while it was in use");
+	if (atomic_load(&s->health.distrusted))
+		return health_say(
+		    s, why, "three commits failed within a minute: what is on disk is unknown");
+	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	mdb_txn_abort(txn);
+	if (rc == MDB_PANIC)
+		return health_say(s, why, "LMDB gave up after a write that failed");
+	return 0;
+}

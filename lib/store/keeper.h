@@ -1,0 +1,44 @@
+/* keeper.h -- Keeps a store open while its disk may fail: tries again, and moves to a new one. */
+#ifndef DORY_STORE_KEEPER_H
+#define DORY_STORE_KEEPER_H
+
+#include "store/store.h"
+
+/*
+ * A store that may be away for a while. What is read or written meanwhile fails at once, and works
+ * again within a second after the fault ends. Thread-safe.
+ */
+struct keeper;
+
+/*
+ * Open the store and start its writer. Where that fails, it is said in the log and tried again.
+ *
+ * options: copied.
+ * watch:   look after it on a thread of its own. A process of one request does without.
+ * Returns: 0; -ENOMEM and its like. A store that cannot be opened is no error.
+ */
+int keeper_new(const struct store_options *options, bool watch, struct keeper **out) NODISCARD;
+
+/* Do what is queued and take no more. */
+void keeper_stop(struct keeper *k);
+
+/* After keeper_stop() and store_reader_free() of all its readers. */
+void keeper_free(struct keeper *k);
+
+/*
+ * A reader of whatever store is open: store_read_begin() moves it. It stays useless while none is.
+ * Owner: caller; store_reader_free().
+ */
+int keeper_reader_new(struct keeper *k, struct store_reader **out) NODISCARD;
+
+/* store_submit() to the store that is open. Returns also: -EIO, there is none. */
+int keeper_submit(struct keeper *k, struct store_job *job) NODISCARD;
+
+/*
+ * What ails the store, in one word for Cache-Status; NULL: nothing.
+ * "store-unavailable" "store-readonly" "store-denied" "store-readers-full": it cannot be read.
+ * "store-full" "store-busy" "store-failing": nothing can be stored.
+ */
+const char *keeper_trouble(struct keeper *k);
+
+#endif
