@@ -2,6 +2,7 @@
 #include "http/vary.h"
 
 #include "http/chars.h"
+#include "http/preference.h"
 
 #include <errno.h>
 #include <strings.h>
@@ -126,6 +127,16 @@ vary_put_value(char *at, struct slice value)
 	return at;
 }
 
+static char *
+vary_put_field(char *at, const struct http_field *field)
+{
+	bool preference = slice_equal(field->name, SLICE("accept-language")) ||
+			  slice_equal(field->name, SLICE("accept-encoding"));
+	size_t n = preference ? preference_normalise(field->value, at) : 0;
+
+	return n > 0 ? at + n : vary_put_value(at, field->value);
+}
+
 int
 vary_values(
     struct slice names, const struct http_request *request, struct arena *arena, struct slice *out)
@@ -152,7 +163,7 @@ vary_values(
 		/* No value holds a line feed, so each ends where its line does. */
 		*at++ = field == NULL ? '-' : '+';
 		if (field != NULL)
-			at = vary_put_value(at, field->value);
+			at = vary_put_field(at, field);
 		*at++ = '\n';
 	}
 	*out = (struct slice){ bytes, (size_t)(at - bytes) };

@@ -18,7 +18,8 @@ int vary_names(
 
 /*
  * The values of those names in a request as bytes to compare: absent and empty differ, white space
- * around commas does not count.
+ * around commas does not count. Of Accept-Language and Accept-Encoding case and order do not count
+ * either, where qualities are equal (lib/http/preference.h).
  *
  * names:   as vary_names() gives them.
  * Returns: 0; -ENOMEM.

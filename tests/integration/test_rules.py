@@ -107,3 +107,12 @@ class Targeted(RulesCase):
                                         surrogate_control="max-age=60"))
         self.assertIsNone(self.get_stored("/page/a").header("Surrogate-Control"))
         self.assert_hit(self.site.get("/page/a"))
+
+
+class Variants(RulesCase):
+    def test_lists_of_languages_that_prefer_the_same_share_an_entry(self):
+        self.backend.on("/page/a", page("hello", cache_control="max-age=60",
+                                        vary="Accept-Language"))
+        self.get_stored("/page/a", 2, Accept_Language="en, DE;q=0.5")
+        self.assert_hit(self.site.get("/page/a", Accept_Language="de;q=0.50 ,en;q=1"))
+        self.assert_fetched(self.site.get("/page/a", Accept_Language="de, en;q=0.5"))
