@@ -341,6 +341,8 @@ doryd_serve_cgi(struct doryd *d)
 
 	doryd_block_signals();
 	log_set_level((enum log_level)d->site->config->dory.log_level);
+	/* A CGI program's head is not FastCGI's: not every web server looks for files in it. */
+	d->site->config->dory.sendfile_header = NULL;
 	if (doryd_open_store(d, false) != 0 || doryd_resolve(d) != 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 ||
 	    workers_start(&d->workers, 1, -1, d->site) != 0) {

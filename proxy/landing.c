@@ -25,6 +25,22 @@ landing_is_for_cache(struct slice name)
 	return false;
 }
 
+/*
+ * Where the web server sends the files that its application names, what a backend names is not
+ * ours to pass on: it would be a file of ours, or none. Besides the field that is configured
+ * these are lighttpd's, which honours all of them or none.
+ */
+static bool
+landing_names_a_file(const struct flight *f, struct slice name)
+{
+	const char *field = f->site->config->dory.sendfile_header;
+
+	return field != NULL && (slice_equal_nocase(name, slice_of(field)) ||
+				    slice_equal_nocase(name, SLICE("x-sendfile")) ||
+				    slice_equal_nocase(name, SLICE("x-sendfile2")) ||
+				    slice_equal_nocase(name, SLICE("x-lighttpd-send-file")));
+}
+
 static int
 landing_make_head(struct flight *f, const struct http_response *response)
 {
@@ -36,7 +52,7 @@ landing_make_head(struct flight *f, const struct http_response *response)
 	f->age = (struct slice){ NULL, 0 };
 	for (size_t i = 0; i < response->fields.n; i++) {
 		const struct http_field *field = &response->fields.items[i];
-		if (landing_is_for_cache(field->name) ||
+		if (landing_is_for_cache(field->name) || landing_names_a_file(f, field->name) ||
 		    (strip && slice_equal_nocase(field->name, SLICE("set-cookie"))))
 			continue;
 		if (slice_equal_nocase(field->name, SLICE("age"))) {

@@ -44,10 +44,13 @@ static const struct setting settings_dory[] = {
 	    "The most that the cache may take of the disk, bodies included.",
 	    .min = MIB, .max = 64 * TIB },
 	{ SETTINGS_DORY, "body_file_min", SETTING_SIZE, AT(dory, body_file_min_bytes), "64K",
-	    "Bodies of this size or more are kept as files.", .min = 4 * KIB, .max = TIB },
+	    "Bodies of this size or more are kept as files, smaller ones in the database. Read at "
+	    "start.",
+	    .min = 4 * KIB, .max = TIB },
 	{ SETTINGS_DORY, "sendfile_header", SETTING_STRING, AT(dory, sendfile_header), "none",
 	    "The header with which the web server is handed a body's file instead of its bytes, such "
-	    "as X-Sendfile. Only where the web server is set to honour it.",
+	    "as X-Sendfile. Only where the web server is set to honour it, and may read the files: "
+	    "Dory's group gets access to them, and to nothing else of the store. Read at start.",
 	    .flaw = syntax_field_name, .absent = "none", .expect = "a header name or none" },
 	{ SETTINGS_DORY, "max_object", SETTING_SIZE, AT(dory, max_object_bytes), "64M",
 	    "Larger responses are passed on and not stored.", .min = KIB, .max = TIB },

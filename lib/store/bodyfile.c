@@ -58,23 +58,36 @@ bodyfile_blocks(uint64_t bytes)
 
 /* ---- The directory -------------------------------------------------------------------------- */
 
-static mode_t
-bodyfile_directory_mode(const struct store *s)
+/* Sets the mode, and keeps the bit that makes what is in a directory its group's. */
+static int
+bodyfile_set_mode(const struct store *s, int directory)
 {
-	return s->share_bodies ? 0750 : 0700;
+	struct stat st;
+
+	if (fstat(directory, &st) != 0)
+		return -1;
+	return fchmod(directory, (s->share_bodies ? 0750 : 0700) | (st.st_mode & S_ISGID));
 }
 
 /* A web server in our group must get to the files, and to nothing else of the store. */
 static int
 bodyfile_share(const struct store *s)
 {
+	char directory[BODYFILE_DIRECTORY];
 	struct stat st;
 
-	if (fchmod(s->bodies_fd, bodyfile_directory_mode(s)) != 0)
+	if (bodyfile_set_mode(s, s->bodies_fd) != 0)
 		return -1;
-	if (!s->share_bodies || stat(s->path, &st) != 0 || (st.st_mode & S_IXGRP) != 0)
+	if (!s->share_bodies)
 		return 0;
-	return chmod(s->path, (st.st_mode & 07777) | S_IXGRP);
+	/* Those made before it was asked for. */
+	for (uint64_t id = 0; id < BODYFILE_DIRECTORIES; id++) {
+		bodyfile_directory(id << BODYFILE_DIRECTORY_SHIFT, directory);
+		(void)!fchmodat(s->bodies_fd, directory, 0750, 0);
+	}
+	if (stat(s->path, &st) != 0)
+		return -1;
+	return (st.st_mode & S_IXGRP) != 0 ? 0 : chmod(s->path, (st.st_mode & 07777) | S_IXGRP);
 }
 
 int
@@ -186,12 +199,12 @@ bodyfile_open_directory(struct store *s, uint64_t id)
 	char directory[BODYFILE_DIRECTORY];
 
 	bodyfile_directory(id, directory);
-	bool made = mkdirat(s->bodies_fd, directory, bodyfile_directory_mode(s)) == 0;
+	bool made = mkdirat(s->bodies_fd, directory, 0700) == 0;
 	int fd = openat(s->bodies_fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return bodyfile_error(errno);
 	/* Made by a process that shares nothing, or under a narrow umask. */
-	int rc = fchmod(fd, bodyfile_directory_mode(s));
+	int rc = bodyfile_set_mode(s, fd);
 	if (rc == 0 && made)
 		rc = fsync(s->bodies_fd);
 	if (rc == 0)
@@ -386,8 +399,12 @@ store_open_body(struct store_reader *r, const struct store_entry *e)
 	if (fd < 0 && errno != ENOENT && errno != ELOOP && errno != ENOTDIR)
 		return -errno;
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (uint64_t)st.st_size == e->body_bytes && bodyfile_is_whole(s, fd, e))
+	    (uint64_t)st.st_size == e->body_bytes && bodyfile_is_whole(s, fd, e)) {
+		/* Written before files were shared. */
+		if (s->share_bodies && (st.st_mode & S_IRGRP) == 0)
+			(void)!fchmod(fd, 0640);
 		return fd;
+	}
 	if (fd >= 0)
 		close(fd);
 	metric_add(METRIC_BAD_RECORDS, 1);
@@ -401,6 +418,8 @@ store_body_path(const struct store *s, const struct store_entry *e, char *out, s
 {
 	char name[BODYFILE_NAME];
 
+	if (!s->share_bodies)
+		return -EACCES;
 	bodyfile_name(e->body_file, name);
 	int len = snprintf(out, size, "%s/%s", s->bodies_path, name);
 	return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : len;

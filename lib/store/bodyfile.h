@@ -27,6 +27,7 @@
  * out: a minute is what it may take. Whoever reads from a descriptor needs no time at all. */
 enum { BODYFILE_LINGER_S = 60 };
 
+enum { BODYFILE_DIRECTORIES = 256 };
 enum { BODYFILE_VERIFY_MAX = 1 << 20, BODYFILE_VERIFIED = 1 << 16, BODYFILE_BLOCK = 4096 };
 
 /* What `file` has about one: then the name of its entry. */

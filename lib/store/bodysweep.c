@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BODYSWEEP_DIRECTORIES = 256, BODYSWEEP_STEP = 256, BODYSWEEP_BATCH = 64 };
+enum { BODYSWEEP_STEP = 256, BODYSWEEP_BATCH = 64 };
 
 /* ---- Orphans -------------------------------------------------------------------------------- */
 
@@ -71,7 +71,7 @@ bodysweep_step(struct bodysweep *w, struct store *s)
 
 	if (s->bodies_fd < 0)
 		return false;
-	while (w->directory == NULL && w->next < BODYSWEEP_DIRECTORIES)
+	while (w->directory == NULL && w->next < BODYFILE_DIRECTORIES)
 		w->directory = bodysweep_open(s, w->next++);
 	if (w->directory == NULL)
 		return false;

@@ -108,7 +108,10 @@ int store_find(struct store_reader *r, const struct tuple *key, struct slice var
  */
 int store_open_body(struct store_reader *r, const struct store_entry *entry) NODISCARD;
 
-/* Its absolute path, good for a minute after the entry went. Returns: its length; -ENAMETOOLONG. */
+/*
+ * Its absolute path, good for a minute after the entry went.
+ * Returns: its length; -EACCES (share_bodies was not asked for); -ENAMETOOLONG.
+ */
 int store_body_path(
     const struct store *s, const struct store_entry *entry, char *out, size_t size) NODISCARD;
 

@@ -49,7 +49,8 @@ server.stream-request-body = $stream_request
 server.max-connections = 4096
 server.max-keep-alive-idle = 30
 fastcgi.server = ("/" => (("socket" => "$socket", "check-local" => "disable",
-                           "fix-root-scriptname" => "enable")))
+                           "fix-root-scriptname" => "enable"$fastcgi)))
+$more
 """
 
 APACHE = """\
@@ -166,13 +167,14 @@ class Doryd(Process):
 
 
 class Lighttpd(Process):
-    def __init__(self, folder, address, stream_request=0):
+    def __init__(self, folder, address, stream_request=0, *, fastcgi="", more=""):
         for _ in range(5):  # Somebody else may take the port first.
             self.port = free_port()
             conf = os.path.join(folder, "lighttpd.conf")
             with open(conf, "w") as f:
                 f.write(string.Template(LIGHTTPD).substitute(
-                    port=self.port, dir=folder, socket=address, stream_request=stream_request))
+                    port=self.port, dir=folder, socket=address, stream_request=stream_request,
+                    fastcgi=fastcgi, more=more))
             super().__init__(["lighttpd", "-D", "-f", conf], os.path.join(folder, "lighttpd.out"))
             try:
                 self.wait_for_address(("127.0.0.1", self.port))

@@ -58,7 +58,10 @@ files_count(const struct shelf *f)
 static void
 files_path(const struct shelf *f, char *out)
 {
-	ck_assert_int_gt(store_body_path(f->store, &f->entry, out, 256), 0);
+	char name[BODYFILE_NAME];
+
+	bodyfile_name(f->entry.body_file, name);
+	snprintf(out, 256, "%s/bodies/%s", f->path, name);
 }
 
 static bool
@@ -371,7 +374,7 @@ END_TEST
 START_TEST(only_where_it_is_asked_for_may_our_group_read_them)
 {
 	struct shelf *f = shelf_new_closed();
-	char path[256];
+	char path[256], told[256];
 	struct stat st;
 
 	f->body_file_min = MIN;
@@ -382,6 +385,9 @@ START_TEST(only_where_it_is_asked_for_may_our_group_read_them)
 	files_path(f, path);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, _i == 1 ? 0640 : 0600);
+	int len = store_body_path(f->store, &f->entry, told, sizeof(told));
+	ck_assert_int_eq(len, _i == 1 ? (int)strlen(path) : -EACCES);
+	ck_assert(_i == 0 || strcmp(told, path) == 0);
 	*strrchr(path, '/') = '\0';
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, _i == 1 ? 0750 : 0700);
@@ -390,6 +396,28 @@ START_TEST(only_where_it_is_asked_for_may_our_group_read_them)
 	ck_assert_uint_eq(st.st_mode & 0777, _i == 1 ? 0750 : 0700);
 	ck_assert_int_eq(stat(f->path, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, _i == 1 ? 0710 : 0700);
+	shelf_free(f);
+}
+END_TEST
+
+START_TEST(files_from_before_they_were_shared_are_shared_when_they_are_opened)
+{
+	struct shelf *f = files_new();
+	char path[256];
+	struct stat st;
+
+	ck_assert_int_eq(files_insert(f, "p/1", BIG, 1), 0);
+	shelf_close(f);
+	f->share_bodies = true;
+	shelf_open(f);
+	ck_assert_int_eq(shelf_find(f, "p/1"), 0);
+	ck_assert(files_body_is(f, BIG, 1));
+	files_path(f, path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0640);
+	*strrchr(path, '/') = '\0';
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0750);
 	shelf_free(f);
 }
 END_TEST
@@ -412,5 +440,6 @@ main(void)
 	tcase_add_test(tests, files_that_nobody_names_are_swept_but_not_what_is_being_written);
 	tcase_add_test(tests, what_a_killed_writer_left_is_swept_by_the_next);
 	tcase_add_loop_test(tests, only_where_it_is_asked_for_may_our_group_read_them, 0, 2);
+	tcase_add_test(tests, files_from_before_they_were_shared_are_shared_when_they_are_opened);
 	return suite_run("bodyfile", tests);
 }
