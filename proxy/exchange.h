@@ -2,6 +2,7 @@
 #ifndef DORY_PROXY_EXCHANGE_H
 #define DORY_PROXY_EXCHANGE_H
 
+#include "http/cachecontrol.h"
 #include "inbox.h"
 #include "route/plan.h"
 #include "site.h"
@@ -44,10 +45,11 @@ struct exchange {
 
 	uint64_t sequence; /* The store's, read after the request arrived. */
 	enum forward_reason forward;
-	const char *detail;   /* Cache-Status detail; NULL: none. */
-	uint64_t deflated_by; /* The deflate that made it a miss; 0: none. */
-	bool hit;             /* Answered from the store. */
-	bool alone;           /* It may share no flight: what it shared could not be shared. */
+	const char *detail;               /* Cache-Status detail; NULL: none. */
+	uint64_t deflated_by;             /* The deflate that made it a miss; 0: none. */
+	bool hit;                         /* Answered from the store. */
+	const struct cache_control *wish; /* Of its own Cache-Control; NULL: none, or ignored. */
+	bool alone; /* It may share no flight: what it shared could not be shared. */
 
 	/* While its entry is asked about. */
 	struct stale stale;

@@ -50,7 +50,8 @@ struct flight {
 	struct flight *next; /* In its bucket. */
 	struct flight **link;
 	uint64_t hash;
-	bool shared; /* Others may join. */
+	bool shared;   /* Others may join. */
+	bool unstored; /* Its client wants nothing of it stored (RFC 9111 section 5.2.1.5). */
 	enum flight_state state;
 	struct message message; /* For a refresh on its way to the owning worker. */
 

@@ -96,6 +96,7 @@ flight_new(const struct exchange *x)
 		return NULL;
 	}
 	f->tags = f->plan.tags; /* Until the response names more. */
+	f->unstored = x->wish != NULL && x->wish->no_store;
 	f->shared = f->plan.action == PLAN_CACHE && !x->alone;
 	f->hash = f->plan.action == PLAN_CACHE ? flight_hash(&f->plan) : 0;
 	return f;

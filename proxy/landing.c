@@ -137,7 +137,7 @@ landing_judge(struct flight *f, const struct http_response *response)
 	    storing_judge(response, &policy, status_timeout, f->sent_s, f->response_s, &f->arena);
 	f->etag = landing_copy_field(f, &response->fields, SLICE("etag"));
 	f->last_modified = landing_copy_field(f, &response->fields, SLICE("last-modified"));
-	f->storable = f->storing.verdict == STORING_YES && f->sequenced;
+	f->storable = f->storing.verdict == STORING_YES && f->sequenced && !f->unstored;
 	/* A failing backend is asked once for all; other answers are shared where they may be
 	 * stored. */
 	f->shareable = f->storing.verdict == STORING_YES ||

@@ -118,7 +118,8 @@ reply_put_hit(struct exchange *x, const struct store_entry *entry, int64_t age_s
 		buf_text(out, how == REPLY_HIT_STALE ? "; fwd=stale" : "");
 		break;
 	case REPLY_HIT_VALIDATED:
-		buf_text(out, "fwd=stale; fwd-status=304; stored; ttl=");
+		buf_printf(
+		    out, "fwd=%s; fwd-status=304; stored; ttl=", reply_forward_name(x->forward));
 		buf_number(out, ttl_s);
 		break;
 	}

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "conn.h"
 #include "flight.h"
-#include "http/cachecontrol.h"
 #include "http/vary.h"
+#include "http/wish.h"
 #include "pending.h"
 #include "reply.h"
 
@@ -101,15 +101,28 @@ serve_judge(
 	if (judgement.life == STORE_DEAD)
 		return FRESHNESS_STALE;
 	/* A clock that went back makes nothing younger than it was. */
-	return storing_freshness(&entry->aging, entry->aging.age_s + (since_s > 0 ? since_s : 0),
-	    judgement.life == STORE_SOFT);
+	int64_t age_s = entry->aging.age_s + (since_s > 0 ? since_s : 0);
+	bool soft = judgement.life == STORE_SOFT;
+	enum freshness freshness = storing_freshness(&entry->aging, age_s, soft);
+	if (x->wish == NULL)
+		return freshness;
+	if (freshness == FRESHNESS_FRESH)
+		x->forward = FORWARD_REQUEST;
+	return wish_freshness(x->wish, &entry->aging, age_s, soft);
+}
+
+/* Is the entry alive, and only too old for this request? */
+static bool
+serve_can_ask(const struct exchange *x)
+{
+	return x->forward == FORWARD_STALE || x->forward == FORWARD_REQUEST;
 }
 
 /* What a backend can be asked about is asked about, not fetched again (RFC 9111 section 4.3.1). */
 static void
 serve_note_stale(struct exchange *x, const struct store_entry *entry)
 {
-	if (x->unconditional || x->forward != FORWARD_STALE ||
+	if (x->unconditional || !serve_can_ask(x) ||
 	    (entry->etag.len == 0 && entry->last_modified.len == 0))
 		return;
 	char *head = arena_copy(&x->arena, entry->head), *etag = arena_copy(&x->arena, entry->etag);
@@ -127,7 +140,7 @@ serve_note_stale(struct exchange *x, const struct store_entry *entry)
 static bool
 serve_is_validated(const struct exchange *x, const struct store_entry *entry)
 {
-	return x->validated && entry->sequence >= x->validated_from && x->forward == FORWARD_STALE;
+	return x->validated && entry->sequence >= x->validated_from && serve_can_ask(x);
 }
 
 static enum look
@@ -180,20 +193,6 @@ serve_apply_switch(struct exchange *x)
 	x->plan.reason = PLAN_DISABLED;
 }
 
-/* RFC 9111 section 5.2.1, where the configuration honours it: the client wants a fetch. */
-static bool
-serve_client_wants_fetch(struct exchange *x)
-{
-	const struct http_field *field =
-	    http_fields_find(&x->request.fields, SLICE("cache-control"));
-	struct cache_control cc = cache_control_none();
-
-	if (x->site->config->dory.client_cache_control != CLIENT_CONTROL_HONOUR || field == NULL)
-		return false;
-	cache_control_add(&cc, field->value);
-	return cc.no_cache || cc.no_store || cc.max_age_s == 0;
-}
-
 static void
 serve_say_broken(struct exchange *x, int rc)
 {
@@ -224,9 +223,7 @@ serve_look(struct exchange *x)
 	x->deflated_by = 0;
 	x->stale = (struct stale){ 0 };
 	serve_apply_switch(x);
-	if (x->plan.action == PLAN_CACHE && serve_client_wants_fetch(x)) {
-		x->forward = FORWARD_REQUEST;
-	} else if (x->plan.action == PLAN_CACHE) {
+	if (x->plan.action == PLAN_CACHE) {
 		rc = serve_find(x, &entry, &n_body);
 		if (rc == 0)
 			look = serve_answer_entry(x, &entry, n_body);
@@ -277,6 +274,35 @@ serve_arrived(struct exchange *x)
 		flight_start(x);
 }
 
+/* RFC 9111 section 5.2.1, where the configuration honours it. No memory: as if it asked nothing. */
+static void
+serve_read_wish(struct exchange *x)
+{
+	struct cache_control wish, *kept;
+
+	if (x->site->config->dory.client_cache_control != CLIENT_CONTROL_HONOUR)
+		return;
+	wish = wish_read(&x->request.fields);
+	kept = wish.present || wish.no_cache ? arena_alloc(&x->arena, sizeof(*kept)) : NULL;
+	if (kept == NULL)
+		return;
+	*kept = wish;
+	x->wish = kept;
+	/* Section 5.2.1.5: what comes of it is kept from the store, and from everybody else. */
+	x->alone = x->unconditional = wish.no_store;
+}
+
+/* Section 5.2.1.7: who wants only what is stored gets 504 where there is nothing. */
+static bool
+serve_refuses_fetch(struct exchange *x)
+{
+	if (x->wish == NULL || !x->wish->only_if_cached)
+		return false;
+	x->forward = FORWARD_NONE;
+	reply_error(x, 504, "not stored, and only what is stored was asked for");
+	return true;
+}
+
 static void
 serve_cache(struct exchange *x)
 {
@@ -289,6 +315,8 @@ serve_cache(struct exchange *x)
 	case LOOK_MISS:
 		break;
 	}
+	if (serve_refuses_fetch(x))
+		return;
 	struct worker *owner = serve_owner(x);
 	if (x->plan.action == PLAN_PASS)
 		serve_pass(x);
@@ -315,6 +343,7 @@ serve_begin(struct exchange *x)
 		reply_error(x, 503, "out of memory");
 		return;
 	}
+	serve_read_wish(x);
 	if (x->plan.backend == NULL)
 		reply_error(x, 404, "no route leads here");
 	else if (x->plan.action == PLAN_PASS)

@@ -341,6 +341,7 @@ storing_judge(const struct http_response *response, const struct storing_policy 
 		.revalidate_always = obeyed && storing_is_no_cache(&facts.cc),
 		.hidden = { facts.cc.no_cache_fields, facts.cc.private_fields },
 	};
+	s.never_stale = never_stale;
 	if (!never_stale) {
 		s.grace_s = storing_extension(
 		    policy->origin, facts.cc.stale_while_revalidate_s, policy->grace_s);

@@ -42,6 +42,7 @@ struct storing {
 	int64_t stale_if_error_s; /* Past lifetime: may be served where the backend fails. */
 	int64_t keep_s;           /* Past lifetime: kept for revalidation. */
 	bool revalidate_always;   /* no-cache: stored, never served without asking. */
+	bool never_stale;         /* The response forbids to serve it stale, whoever asks. */
 	struct slice hidden[2];   /* Lists of names: fields that only who asked may have. */
 };
 

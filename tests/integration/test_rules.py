@@ -1,5 +1,5 @@
 """test_rules.py -- The rules of RFC 9111 and its family, seen through lighttpd."""
-from backend import page
+from backend import Answer, page
 from testsite import SiteCase
 
 ROUTES = """
@@ -116,3 +116,45 @@ class Variants(RulesCase):
         self.get_stored("/page/a", 2, Accept_Language="en, DE;q=0.5")
         self.assert_hit(self.site.get("/page/a", Accept_Language="de;q=0.50 ,en;q=1"))
         self.assert_fetched(self.site.get("/page/a", Accept_Language="de, en;q=0.5"))
+
+
+class Wishes(RulesCase):
+    """RFC 9111 section 5.2.1, where the configuration honours it."""
+    DORY = "workers = 2\nclient_cache_control = honour"
+
+    def ask(self, wish):
+        return self.site.get("/page/a", cache_control=wish)
+
+    def test_no_cache_asks_the_backend_about_what_is_fresh(self):
+        self.backend.on("/page/a", page("hello", etag='"1"'))
+        self.get_stored("/page/a")
+        self.backend.on("/page/a", Answer(status=304, headers=(("ETag", '"1"'),)))
+        again = self.ask("no-cache")
+        self.assertEqual((again.status, again.text), (200, "hello"))
+        self.assertRegex(again.cache_status, "fwd=request; fwd-status=304")
+        self.assertEqual(self.backend.requests("/page/a")[1].header("If-None-Match"), '"1"')
+        self.assert_hit(self.site.get("/page/a"))
+
+    def test_no_store_leaves_nothing_behind(self):
+        self.assert_fetched(self.ask("no-store"))
+        self.assertRegex(self.site.get("/page/a").cache_status, "fwd=uri-miss")
+
+    def test_too_old_is_fetched_and_young_enough_is_a_hit(self):
+        self.backend.on("/page/a", page("hello", age="100"))
+        self.get_stored("/page/a")
+        self.assert_hit(self.ask("max-age=2000"))
+        self.assertRegex(self.ask("max-age=50").cache_status, "fwd=request")
+
+    def test_only_if_cached_never_reaches_the_backend(self):
+        refused = self.ask("only-if-cached")
+        self.assertEqual((refused.status, self.backend.count()), (504, 0))
+        self.get_stored("/page/a")
+        self.assert_hit(self.ask("only-if-cached"))
+
+
+class IgnoredWishes(RulesCase):
+    def test_by_default_no_client_drives_the_backend(self):
+        self.get_stored("/page/a")
+        for wish in ("no-cache", "no-store", "max-age=0", "min-fresh=999999"):
+            self.assert_hit(self.site.get("/page/a", cache_control=wish, pragma="no-cache"))
+        self.assert_fetched(self.site.get("/page/b", cache_control="only-if-cached"))
