@@ -21,6 +21,21 @@ delivery_fail(struct flight *f)
 }
 
 static void
+delivery_end_head(struct flight *f, struct exchange *x, struct buf *out)
+{
+	bool judged = f->plan.action == PLAN_CACHE && f->storing.verdict != STORING_YES;
+	const struct reply_fetch fetch = {
+		.status = f->status,
+		.stored = f->storable,
+		.collapsed = x != f->leader,
+		.ttl_s = f->storing.lifetime_s - f->storing.age_s,
+		.refused = judged ? storing_reason(f->storing.verdict) : NULL,
+	};
+
+	reply_end_head(x, &fetch, out);
+}
+
+static void
 delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
 {
 	buf_slice(out, x == f->leader ? buf_as_slice(&f->head) : f->public_head);
@@ -30,7 +45,7 @@ delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
 		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)f->length);
 	else if (f->state == FLIGHT_WHOLE && !f->bodyless)
 		buf_printf(out, "Content-Length: %zu\r\n", f->body.len);
-	reply_end_head(x, f->storable, x != f->leader, out);
+	delivery_end_head(f, x, out);
 }
 
 /* The first bytes of the answer. Returns false where they are all of it. */
@@ -43,7 +58,7 @@ delivery_make_head(struct flight *f, struct exchange *x, struct buf *out)
 	if (f->plan.action == PLAN_CACHE && f->status == 200 &&
 	    reply_not_modified(x, f->etag, f->last_modified, f->public_head, f->response_s, out)) {
 		x->status = 304;
-		reply_end_head(x, f->storable, x != f->leader, out);
+		delivery_end_head(f, x, out);
 		return false;
 	}
 	delivery_put_head(f, x, out);

@@ -89,16 +89,31 @@ reply_is_store_ill(const struct exchange *x)
 	return x->detail != NULL && slice_starts_with(slice_of(x->detail), SLICE("store-"));
 }
 
-void
-reply_end_head(struct exchange *x, bool stored, bool collapsed, struct buf *out)
+static void
+reply_put_fetch(struct exchange *x, const struct reply_fetch *fetch, struct buf *out)
 {
-	if (reply_has_status_header(x)) {
-		buf_printf(out, "Cache-Status: dory; fwd=%s", reply_forward_name(x->forward));
-		buf_text(out, stored && !reply_is_store_ill(x) ? "; stored" : "");
-		buf_text(out, collapsed ? "; collapsed" : "");
-		reply_put_detail(x, out);
-		buf_text(out, "\r\n");
-	}
+	bool stored = fetch->stored && !reply_is_store_ill(x);
+
+	buf_printf(out, "Cache-Status: dory; fwd=%s", reply_forward_name(x->forward));
+	/* Section 2.3: where it is not the status of this very response. */
+	if (fetch->status != 0 && fetch->status != x->status)
+		buf_printf(out, "; fwd-status=%u", fetch->status);
+	if (stored)
+		buf_printf(out, "; stored; ttl=%" PRId64, fetch->ttl_s);
+	buf_text(out, fetch->collapsed ? "; collapsed" : "");
+	if (x->plan.action == PLAN_CACHE)
+		reply_put_key(x, out);
+	if (x->deflated_by == 0 && x->detail == NULL && fetch->refused != NULL)
+		buf_printf(out, "; detail=\"%s\"", fetch->refused);
+	reply_put_detail(x, out);
+	buf_text(out, "\r\n");
+}
+
+void
+reply_end_head(struct exchange *x, const struct reply_fetch *fetch, struct buf *out)
+{
+	if (reply_has_status_header(x))
+		reply_put_fetch(x, fetch, out);
 	buf_text(out, "\r\n");
 }
 
@@ -252,7 +267,7 @@ reply_text(struct exchange *x, unsigned status, const char *type, struct slice t
 	if (status == 503)
 		buf_text(&head, "Retry-After: 1\r\n");
 	if (x->forward != FORWARD_NONE && reply_has_status_header(x))
-		reply_end_head(x, false, false, &head);
+		reply_end_head(x, &(struct reply_fetch){ 0 }, &head);
 	else
 		buf_text(&head, "\r\n");
 	if (buf_error(&head) != 0) {

@@ -29,11 +29,17 @@ void reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_bod
 bool reply_not_modified(const struct exchange *x, struct slice etag, struct slice last_modified,
     struct slice head, int64_t now_s, struct buf *out);
 
-/*
- * What ends a head that comes from a flight: Cache-Status and the blank line.
- * collapsed: it shared the flight of another request. stored: its response is to be stored.
- */
-void reply_end_head(struct exchange *x, bool stored, bool collapsed, struct buf *out);
+/* What Cache-Status says of a fetch (RFC 9211 section 2). */
+struct reply_fetch {
+	unsigned status;     /* The backend's; 0: none came. */
+	bool stored;         /* The response is to be stored. */
+	bool collapsed;      /* The request shared the flight of another. */
+	int64_t ttl_s;       /* Where stored: how long it is fresh yet. */
+	const char *refused; /* Where not: why; NULL: not for a reason of the rules. */
+};
+
+/* What ends a head that comes from a flight: Cache-Status and the blank line. */
+void reply_end_head(struct exchange *x, const struct reply_fetch *fetch, struct buf *out);
 
 /* Plain text, not to be stored, nothing of the request in it. Ends the exchange. */
 void reply_error(struct exchange *x, unsigned status, const char *text);

@@ -158,3 +158,30 @@ class IgnoredWishes(RulesCase):
         for wish in ("no-cache", "no-store", "max-age=0", "min-fresh=999999"):
             self.assert_hit(self.site.get("/page/a", cache_control=wish, pragma="no-cache"))
         self.assert_fetched(self.site.get("/page/b", cache_control="only-if-cached"))
+
+
+class CacheStatus(RulesCase):
+    """RFC 9211 section 2: what became of a request, and why."""
+
+    def test_what_is_stored_says_for_how_long(self):
+        self.backend.on("/page/a", page("hello", cache_control="max-age=60"))
+        self.assertRegex(self.site.get("/page/a").cache_status,
+                         r'^dory; fwd=uri-miss; stored; ttl=(60|59); key="page\(a\)"$')
+
+    def test_what_is_not_stored_says_why(self):
+        for reason, fields in (
+                ("no-store", {"cache_control": "no-store"}),
+                ("private", {"cache_control": "private"}),
+                ("set-cookie", {"set_cookie": "a=b"}),
+                ("vary", {"vary": "Accept, *"}),
+                ("no-lifetime", {"cache_control": "max-age=0"}),
+                ("status", {"status": 429})):
+            self.backend.on("/page/a", page("hello", **fields))
+            self.assertEqual(self.site.get("/page/a").cache_status,
+                             f'dory; fwd=uri-miss; key="page(a)"; detail="{reason}"')
+
+    def test_a_304_to_the_client_says_what_the_backend_said(self):
+        self.backend.on("/page/a", page("hello", etag='"1"'))
+        answer = self.site.get("/page/a", if_none_match='"1"')
+        self.assertEqual(answer.status, 304)
+        self.assertRegex(answer.cache_status, "fwd=uri-miss; fwd-status=200; stored; ttl=")
