@@ -6,6 +6,7 @@
 #include "listen.h"
 #include "origin.h"
 #include "resolver.h"
+#include "store/lease.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -122,6 +123,10 @@ doryd_open_store(struct doryd *d, bool watch)
 
 	int rc = keeper_new(&options, watch, &d->store);
 	d->workers.store = d->store;
+	int failed = leases_open(&d->workers.leases, dory->store);
+	if (failed != 0)
+		log_warn("store %s: leases: %s; fetches are not shared with other processes",
+		    dory->store, strerror(-failed));
 	return rc;
 }
 
@@ -271,7 +276,9 @@ doryd_close(struct doryd *d)
 	if (d->listen_fd >= 0)
 		close(d->listen_fd);
 	keeper_stop(d->store);
+	leases_stop(d->workers.leases);
 	workers_free(&d->workers);
+	leases_close(d->workers.leases);
 	resolver_free(d->workers.resolver);
 	keeper_free(d->store);
 	site_unref(d->site);

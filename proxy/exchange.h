@@ -49,7 +49,9 @@ struct exchange {
 	uint64_t deflated_by;             /* The deflate that made it a miss; 0: none. */
 	bool hit;                         /* Answered from the store. */
 	const struct cache_control *wish; /* Of its own Cache-Control; NULL: none, or ignored. */
-	bool alone; /* It may share no flight: what it shared could not be shared. */
+	uint64_t lease_variant; /* Hash of the variant that Vary leads to; 0: not known. */
+	int64_t await_until_ms; /* It waits no longer for other processes; 0: it has not yet. */
+	bool alone;             /* It may share no flight: what it shared could not be shared. */
 
 	/* While its entry is asked about. */
 	struct stale stale;

@@ -1,9 +1,9 @@
 /* flight.c -- One fetch in progress, and every request that waits for it. */
+#include "await.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn.h"
-#include "flight_state.h"
 #include "http/vary.h"
 #include "reply.h"
 #include "serve.h"
@@ -77,15 +77,17 @@ flight_lives(struct flight *f, struct exchange *x)
 {
 	struct store_reader *reader = x->worker->reader;
 
-	if (f->state == FLIGHT_WAITING)
+	if (f->state == FLIGHT_WAITING && !f->awaits)
 		return true;
-	if (!f->sequenced || store_read_begin(reader) != 0)
+	if ((!f->sequenced && !f->awaits) || store_read_begin(reader) != 0)
 		return false;
 	x->sequence = store_sequence(reader);
 	struct store_judgement judgement =
-	    store_judge(reader, STORE_DOOR_JOIN, f->sequence, &f->plan.key, f->tags);
+	    f->awaits ? store_judge(reader, STORE_DOOR_LEASE, f->await.other.sequence, &f->plan.key,
+			    f->tags)
+		      : store_judge(reader, STORE_DOOR_JOIN, f->sequence, &f->plan.key, f->tags);
 	/* A store that was begun anew knows nothing of deflates before. */
-	bool same = store_id(reader) == f->store_id;
+	bool same = f->awaits || store_id(reader) == f->store_id;
 	store_read_end(reader);
 	return same && judgement.life == STORE_ALIVE;
 }
@@ -117,10 +119,12 @@ flight_start(struct exchange *x)
 		reply_error(x, 503, "out of memory");
 		return;
 	}
-	metric_add(f->plan.action == PLAN_CACHE ? METRIC_MISSES : METRIC_PASSES, 1);
 	flight_enter(f);
 	flight_board(f, x);
 	f->leader = x;
+	if (await_other(f, x))
+		return;
+	metric_add(f->plan.action == PLAN_CACHE ? METRIC_MISSES : METRIC_PASSES, 1);
 	if (write_deflates(f))
 		write_note(f);
 	else
@@ -138,7 +142,7 @@ flight_refresh_arrives(struct worker *worker, struct message *message)
 				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
 				    slice_equal(other->plan.variant, f->plan.variant)))
 		other = other->next;
-	if (other != NULL || worker->draining) {
+	if (other != NULL || worker->draining || await_take(f) == LEASE_OTHER) {
 		flight_free(f);
 		return;
 	}
@@ -358,6 +362,7 @@ flight_turn(struct timer *timer)
 		delivery_answer(f);
 		delivery_trim(f);
 	}
+	await_settle(f);
 	if (f->state >= FLIGHT_WHOLE && f->fetch == NULL && f->jobs == 0 && f->waiters == NULL)
 		flight_end(f);
 }

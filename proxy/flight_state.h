@@ -4,6 +4,7 @@
 
 #include "flight.h"
 #include "origin.h"
+#include "store/lease.h"
 
 #define FLIGHT_OF(pointer, member)                                                                 \
 	((struct flight *)((char *)(pointer)-offsetof(struct flight, member)))
@@ -65,6 +66,13 @@ struct flight {
 	/* Those who wait. */
 	struct exchange *waiters;
 	struct exchange *leader; /* Who it was begun for; NULL once gone. Its body is uploaded. */
+
+	/* Among processes. */
+	uint64_t lease_hash;
+	struct lease lease;      /* Held, where its word is not 0. */
+	struct timer lease_beat; /* It is renewed then. */
+	struct lease_wait await; /* For another's; the keeper's while `awaits`. */
+	bool awaits;
 
 	/* The fetch. */
 	struct flight_lane *lane;

@@ -1,6 +1,6 @@
 /* flights.c -- A worker's flights: made, found, ended. */
+#include "await.h"
 #include "base/metrics.h"
-#include "flight_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,6 +70,7 @@ flight_free(struct flight *f)
 	timer_clear(&f->worker->timers, &f->turn);
 	timer_clear(&f->worker->timers, &f->patience);
 	timer_clear(&f->worker->timers, &f->writer_late);
+	await_end(f);
 	site_unref(f->site);
 	buf_free(&f->head);
 	buf_free(&f->body);
@@ -99,6 +100,8 @@ flight_new(const struct exchange *x)
 	f->unstored = x->wish != NULL && x->wish->no_store;
 	f->shared = f->plan.action == PLAN_CACHE && !x->alone;
 	f->hash = f->plan.action == PLAN_CACHE ? flight_hash(&f->plan) : 0;
+	f->lease_hash = f->hash ^ x->lease_variant;
+	f->sequence = x->sequence; /* Until it is sent. */
 	return f;
 }
 

@@ -1,9 +1,9 @@
 /* landing.c -- What a response is, and how it gets from a flight to the store. */
+#include "await.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "flight_state.h"
 #include "http/date.h"
 #include "http/tags.h"
 #include "http/vary.h"
@@ -269,7 +269,10 @@ landing_store(struct flight *f)
 {
 	struct store_job *job = &f->stores[0].job;
 
-	if (!f->storable || f->stored)
+	if (f->stored)
+		return;
+	f->storable = f->storable && !await_was_overtaken(f);
+	if (!f->storable)
 		return;
 	assert(f->body_start == 0);
 	f->stored = true;

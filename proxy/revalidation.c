@@ -1,8 +1,8 @@
 /* revalidation.c -- Asking whether what is stored is still good, and freshening it (RFC 9111 4.3).
  */
+#include "await.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "flight_state.h"
 #include "serve.h"
 
 #include <errno.h>
@@ -159,6 +159,7 @@ revalidation_store(struct flight *f)
 	 * and the bloat's own among them. */
 	bool names_tags = f->tags.len > f->plan.tags.len;
 	f->stored = true;
+	f->storable = f->storable && !await_was_overtaken(f);
 	job->landed = revalidation_landed;
 	job->job = (struct store_job){
 		.kind = STORE_JOB_FRESHEN,

@@ -81,6 +81,8 @@ serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
 	*n_body = parts->size - REPLY_BODY_PARTS;
 	rc = buf_error(&full);
 	if (rc == 0)
+		x->lease_variant = XXH3_64bits(full.data, full.len);
+	if (rc == 0)
 		rc = store_find(x->worker->reader, &x->plan.key, buf_as_slice(&full), entry,
 		    parts->items + REPLY_BODY_PARTS, n_body);
 	buf_free(&full);
@@ -222,6 +224,7 @@ serve_look(struct exchange *x)
 	x->forward = FORWARD_URI_MISS;
 	x->deflated_by = 0;
 	x->stale = (struct stale){ 0 };
+	x->lease_variant = 0;
 	serve_apply_switch(x);
 	if (x->plan.action == PLAN_CACHE) {
 		rc = serve_find(x, &entry, &n_body);

@@ -66,6 +66,7 @@ struct workers {
 	struct worker **items;
 	unsigned n;
 	struct keeper *store;
+	struct leases *leases; /* NULL: each process fetches for itself. */
 	struct resolver *resolver;
 	_Atomic int open; /* Connections, those on their way between workers included. */
 	_Atomic bool draining;

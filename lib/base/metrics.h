@@ -14,6 +14,8 @@
 	    "Requests answered from a stale entry within its grace.")                              \
 	X(MISSES, "misses", COUNTER, "Requests that needed a fetch.")                              \
 	X(COLLAPSED, "collapsed", COUNTER, "Requests that shared the fetch of another.")           \
+	X(LEASES_AWAITED, "leases_awaited", COUNTER,                                               \
+	    "Times a fetch of another process was waited for.")                                    \
 	X(PASSES, "passes", COUNTER, "Requests that no bloat covers, or that bypass it.")          \
 	X(REFUSED, "refused", COUNTER, "Requests refused as malformed.")                           \
 	X(FETCHES, "fetches", COUNTER, "Requests sent to backends.")                               \

@@ -19,6 +19,8 @@ judge_door_name(enum store_door door)
 		return "hit";
 	case STORE_DOOR_JOIN:
 		return "join";
+	case STORE_DOOR_LEASE:
+		return "lease";
 	case STORE_DOOR_TAGS:
 		return "tags";
 	case STORE_DOOR_STORE:

@@ -119,8 +119,9 @@ int store_body_path(
 
 /* Which door asks; a test build can take the check of one away. */
 enum store_door {
-	STORE_DOOR_HIT,  /* An entry is about to be served. */
-	STORE_DOOR_JOIN, /* A request is about to join a flight. */
+	STORE_DOOR_HIT,   /* An entry is about to be served. */
+	STORE_DOOR_JOIN,  /* A request is about to join a flight. */
+	STORE_DOOR_LEASE, /* A request is about to wait for another process's fetch. */
 	STORE_DOOR_TAGS, /* A flight's tags have become known: may those who joined late have it? */
 	STORE_DOOR_STORE,   /* A response is about to be stored. */
 	STORE_DOOR_FRESHEN, /* A 304 is about to freshen an entry. */

@@ -33,6 +33,12 @@ GUARDS = {
         JOIN + "key__by_admin", JOIN + "bloat__by_command", JOIN + "partial_key__by_admin",
         JOIN + "tag_of_bloat__by_admin", JOIN + "all__by_write",
         TWO + "fetch_of_one_is_not_joined_after_a_deflate_through_the_other"]),
+    "lease": ("1 requests for /page/a, not 2", [
+        "test_leases.TwoProcesses.test_a_deflate_before_the_request_makes_it_fetch_for_itself",
+        "test_leases.TwoProcesses."
+        "test_who_comes_after_a_deflate_does_not_wait_with_those_who_came_before"]),
+    "lease-token": (r"'old'\) != \(200, 'new'\)", [
+        "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
     "tags": (OLD_SERVED, [
         JOIN + "tag_of_response__by_admin", JOIN + "tag_of_response__by_command"]),
     "store": (OLD_STORED, [

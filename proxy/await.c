@@ -1,0 +1,129 @@
+/* await.c -- A flight's lease, and the wait for another process that has it. */
+#include "await.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "serve.h"
+
+/* Would the other's response be of use to who asks now, as far as deflates go? */
+static bool
+await_is_worth_it(struct flight *f)
+{
+	struct store_reader *reader = f->worker->reader;
+
+	if (store_read_begin(reader) != 0)
+		return false;
+	struct store_judgement judgement = store_judge(
+	    reader, STORE_DOOR_LEASE, f->await.other.sequence, &f->plan.key, f->plan.tags);
+	store_read_end(reader);
+	return judgement.life == STORE_ALIVE;
+}
+
+static void
+await_renew(struct timer *timer)
+{
+	struct flight *f = FLIGHT_OF(timer, lease_beat);
+
+	lease_renew(f->worker->all->leases, &f->lease);
+	if (timer_set(&f->worker->timers, timer, clock_mono_ms() + LEASE_RENEW_MS) != 0)
+		log_warn("out of memory: a fetch may be made twice");
+}
+
+enum lease_verdict
+await_take(struct flight *f)
+{
+	struct leases *leases = f->worker->all->leases;
+	struct lease *other = &f->await.other;
+
+	if (!f->shared || leases == NULL)
+		return LEASE_NONE;
+	enum lease_verdict verdict =
+	    lease_take(leases, f->lease_hash, f->sequence, 0, &f->lease, other);
+	if (verdict == LEASE_OTHER && !await_is_worth_it(f))
+		verdict =
+		    lease_take(leases, f->lease_hash, f->sequence, other->word, &f->lease, other);
+	if (verdict != LEASE_TAKEN)
+		return verdict;
+	f->lease_beat.fire = await_renew;
+	if (timer_set(&f->worker->timers, &f->lease_beat, clock_mono_ms() + LEASE_RENEW_MS) != 0)
+		log_warn("out of memory: a fetch may be made twice");
+	return LEASE_TAKEN;
+}
+
+/* Everybody looks again, in a snapshot of now: at what the other has stored, or else fetches. */
+static void
+await_look_again(struct worker *worker, struct message *message)
+{
+	struct flight *f = FLIGHT_OF(message, message);
+
+	(void)worker;
+	f->awaits = f->shared = false;
+	f->state = FLIGHT_FAILED;
+	while (f->waiters != NULL) {
+		struct exchange *x = f->waiters;
+		flight_detach(x);
+		serve_again(x);
+	}
+	flight_turn_soon(f);
+}
+
+/* On the keeper's thread. */
+static void
+await_told(struct lease_wait *wait)
+{
+	struct flight *f = FLIGHT_OF(wait, await);
+
+	worker_post(f->worker, &f->message);
+}
+
+bool
+await_other(struct flight *f, struct exchange *x)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	/* However often it is disappointed, nobody waits longer than for a backend's first byte. */
+	if (x->await_until_ms == 0)
+		x->await_until_ms = now_ms + f->plan.backend->first_byte_timeout_ms;
+	if (now_ms >= x->await_until_ms || await_take(f) != LEASE_OTHER)
+		return false;
+	f->message.run = await_look_again;
+	f->await.told = await_told;
+	f->await.until_ms = x->await_until_ms;
+	f->awaits = true;
+	if (lease_await(f->worker->all->leases, &f->await) != 0)
+		f->awaits = false;
+	else
+		metric_add(METRIC_LEASES_AWAITED, 1);
+	return f->awaits;
+}
+
+bool
+await_was_overtaken(const struct flight *f)
+{
+	return f->lease.word != 0 && !lease_is_ours(f->worker->all->leases, &f->lease) &&
+	       !fault_is("lease-token");
+}
+
+void
+await_end(struct flight *f)
+{
+	timer_clear(&f->worker->timers, &f->lease_beat);
+	if (f->lease.word != 0)
+		lease_release(f->worker->all->leases, &f->lease, false);
+}
+
+void
+await_settle(struct flight *f)
+{
+	bool useless = f->state == FLIGHT_FAILED || (f->state >= FLIGHT_HEAD && !f->storable);
+
+	if (f->lease.word == 0)
+		return;
+	/* What only its own client may have is fetched by all side by side, not one by one. */
+	if (useless)
+		lease_release(f->worker->all->leases, &f->lease, true);
+	else if (f->state == FLIGHT_WHOLE && f->stored && f->jobs == 0)
+		await_end(f);
+}

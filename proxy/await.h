@@ -1,0 +1,29 @@
+/* await.h -- A flight's lease, and the wait for another process that has it. */
+#ifndef DORY_PROXY_AWAIT_H
+#define DORY_PROXY_AWAIT_H
+
+#include "flight_state.h"
+
+/*
+ * Ask for the lease of what f, a flight that others may join, is to fetch; one whose fetch a
+ * deflate has overtaken is taken away from its owner.
+ *
+ * Returns: LEASE_OTHER where another process fetches the same: f->other is its lease.
+ */
+enum lease_verdict await_take(struct flight *f);
+
+/* The same, and where another process has it, have f wait: its requests then look again. Returns
+ * true where f waits. Owning worker only. */
+bool await_other(struct flight *f, struct exchange *x) NODISCARD;
+
+/* The lease was lost: another process has fetched since, and what f brought is not for the store.
+ */
+bool await_was_overtaken(const struct flight *f);
+
+/* Give the lease back once the outcome is on disk, or is known not to get there. */
+void await_settle(struct flight *f);
+
+/* The flight ends. */
+void await_end(struct flight *f);
+
+#endif

@@ -1,0 +1,301 @@
+"""test_leases.py -- One fetch for each key among processes: doryds and CGI programs on one store."""
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+
+import fcgi
+from backend import page, raw
+from testsite import DORYD, WAIT_S, SiteCase, wait_until
+
+ROUTES = """
+[bloat page]
+key = {name:slug}
+timeout = 1h
+[bloat brief]
+key = {name:slug}
+timeout = 1s
+grace = 1h
+[route page]
+match = GET /page/{name:slug}
+bloat = page(name)
+[route brief]
+match = GET /brief/{name:slug}
+bloat = brief(name)
+"""
+KEY = "/page/a"
+FETCHES = "misses+collapsed+leases_awaited"
+SOON_S = 1.5  # Less than it takes until a process that is stopped is overtaken.
+
+
+class LeaseCase(SiteCase):
+    ROUTES = ROUTES
+    LIGHTTPD = False
+    PROCESSES = 2
+
+    def setUp(self):
+        super().setUp()
+        self.doryds = [self.site.doryd]
+        self.doryds += [self.site.start_doryd(name=f"more{i}") for i in range(1, self.PROCESSES)]
+        self.one, self.two = self.doryds[:2]
+        self.version = "old"
+        self.backend.on(KEY, lambda _: page(self.version))
+
+    def begin(self, doryd, path=KEY):
+        """A request whose response is read later."""
+        c = doryd.connect()
+        self.addCleanup(c.close)
+        return c.begin("GET", path)
+
+    def hold_with(self, doryd, path=KEY):
+        """A request whose fetch has reached the backend, and stays there."""
+        self.backend.hold(path)
+        n = self.backend.count(path)
+        c = self.begin(doryd, path)
+        self.backend.wait_for(path, n + 1)
+        return c
+
+    def begin_waiting(self, doryd, path=KEY):
+        """A request that waits for another process."""
+        n = self.site.metric("leases_awaited", doryd)
+        c = self.begin(doryd, path)
+        self.site.wait_for_metric("leases_awaited", n + 1, doryd)
+        return c
+
+    def assert_text(self, response, text):
+        self.assertEqual((response.status, response.text), (200, text))
+
+    def cgi(self, target=KEY):
+        """Run doryd as a CGI program for one GET."""
+        return subprocess.Popen(
+            [DORYD, "-c", self.site.ini], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env={
+                **os.environ, "GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET",
+                "PATH_INFO": target, "SCRIPT_NAME": "", "QUERY_STRING": "", "HTTP_HOST": "shop.test",
+                "SERVER_NAME": "shop.test", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
+                "REMOTE_ADDR": "127.0.0.1"})
+
+
+class TwoProcesses(LeaseCase):
+    def test_a_request_waits_for_the_fetch_of_another_process(self):
+        first = self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        self.backend.release(KEY)
+        self.assert_text(first.read(), "old")
+        response = second.read()
+        self.assert_text(response, "old")
+        self.assert_hit(response)
+        self.assertEqual(self.backend.count(KEY), 1)
+
+    def test_a_deflate_before_the_request_makes_it_fetch_for_itself(self):
+        first = self.hold_with(self.one)
+        self.version = "new"
+        self.site.deflate("page(a)", doryd=self.one)
+        second = self.begin(self.two)
+        # While the first is still held: to wait for it would be to wait for nothing.
+        self.assertEqual(len(self.backend.wait_for(KEY, 2)), 2)
+        self.backend.release(KEY)
+        self.assert_text(first.read(), "old")
+        self.assert_text(second.read(), "new")
+
+    def test_who_comes_after_a_deflate_does_not_wait_with_those_who_came_before(self):
+        first = self.hold_with(self.one)
+        before = self.begin_waiting(self.two)
+        self.version = "new"
+        self.site.deflate("page(a)", doryd=self.one)
+        after = self.begin(self.two)
+        self.backend.wait_for(KEY, 2)
+        self.backend.release(KEY)
+        self.assert_text(first.read(), "old")
+        self.assert_text(before.read(), "new")
+        self.assert_text(after.read(), "new")
+        self.assertEqual(self.backend.count(KEY), 2)
+
+    def test_a_deflate_while_it_waits_makes_one_more_fetch(self):
+        first = self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        self.version = "new"
+        self.site.deflate("page(a)", doryd=self.one)
+        self.backend.release(KEY)
+        self.assert_text(first.read(), "old")
+        self.assert_text(second.read(), "new")
+        self.assertEqual(self.backend.count(KEY), 2)
+
+    def test_what_may_not_be_stored_is_fetched_side_by_side(self):
+        # The first ends when both others are there: one after the other they never would be.
+        self.backend.on(KEY, lambda _: page("mine", cache_control="private"))
+        first = self.hold_with(self.one)
+        others = [self.begin_waiting(self.two)]
+        self.backend.release(KEY)
+        self.assert_text(first.read(), "mine")
+        self.assert_text(others[0].read(), "mine")
+        self.backend.hold(KEY)
+        n = self.backend.count(KEY)
+        others = [self.begin(self.one), self.begin(self.two)]
+        self.backend.wait_for(KEY, n + 2)
+        self.backend.release(KEY)
+        for other in others:
+            self.assert_text(other.read(), "mine")
+
+    def test_a_head_that_may_not_be_stored_frees_who_waits_at_once(self):
+        head = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 4\r\n\r\n"
+        told = threading.Event()
+        self.addCleanup(told.set)
+        self.backend.on(KEY, raw(head, lambda: told.wait(20), b"mine"))
+        first = self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        self.backend.release(KEY)
+        self.backend.wait_for(KEY, 2)
+        told.set()
+        self.assert_text(first.read(), "mine")
+        self.assert_text(second.read(), "mine")
+
+    def test_a_failed_fetch_is_tried_once_by_each_process(self):
+        self.backend.on(KEY, raw(end="reset"))
+        first = self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        self.backend.release(KEY)
+        self.assertEqual({first.read().status, second.read().status}, {502})
+        self.assertEqual(self.backend.count(KEY), 2)
+
+    def test_one_process_refreshes_what_is_stale(self):
+        self.backend.on("/brief/a", lambda _: page(self.version))
+        self.assert_text(self.one.ask("GET", "/brief/a"), "old")
+        self.site.wait_for_metric("stored", 1, self.one)
+        self.version = "new"
+        self.backend.hold("/brief/a")
+        end = time.monotonic() + WAIT_S
+        while self.backend.count("/brief/a") < 2:
+            self.assertLess(time.monotonic(), end)
+            self.assert_text(self.one.ask("GET", "/brief/a"), "old")
+        for _ in range(10):
+            self.assert_text(self.two.ask("GET", "/brief/a"), "old")
+        # A fetch of its own would have begun by the time that another page is there.
+        self.two.ask("GET", "/page/b")
+        self.assertEqual(self.backend.count("/brief/a"), 2)
+        self.backend.release("/brief/a")
+        wait_until(lambda: self.two.ask("GET", "/brief/a").text == "new", "the new page is there")
+
+    def test_a_killed_owner_is_replaced_at_once(self):
+        self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        began = time.monotonic()
+        self.one.kill()
+        self.backend.wait_for(KEY, 2)
+        took_ms = (time.monotonic() - began) * 1000
+        print(f"# killed: one more fetch after {took_ms:.1f} ms", flush=True)
+        self.assertLess(took_ms, SOON_S * 1000)
+        self.backend.release(KEY)
+        self.assert_text(second.read(), "old")
+        self.assertEqual(self.backend.count(KEY), 2)
+
+    def test_what_a_stopped_owner_brings_after_a_deflate_is_not_stored(self):
+        first = self.hold_with(self.one)
+        self.one.send(signal.SIGSTOP)
+        self.addCleanup(self.one.send, signal.SIGCONT)
+        self.version = "new"
+        self.site.deflate("page(a)", doryd=self.two)
+        self.backend.release(KEY)
+        self.assert_text(self.two.ask("GET", KEY), "new")
+        self.site.wait_for_metric("stored", 1, self.two)
+        self.one.send(signal.SIGCONT)
+        self.assert_text(first.read(), "old")
+        for doryd in self.doryds:
+            response = doryd.ask("GET", KEY)
+            self.assert_hit(response)
+            self.assert_text(response, "new")
+
+    def test_a_stopped_owner_is_overtaken_and_its_late_result_refused(self):
+        first = self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        self.one.send(signal.SIGSTOP)
+        self.addCleanup(self.one.send, signal.SIGCONT)
+        self.version = "new"  # Nobody deflates: the lease alone tells which of the two counts.
+        self.backend.wait_for(KEY, 2)
+        self.backend.release(KEY)
+        self.assert_text(second.read(), "new")
+        self.site.wait_for_metric("stored", 1, self.two)
+        self.one.send(signal.SIGCONT)
+        self.assert_text(first.read(), "old")
+        self.assert_text(self.one.ask("GET", "/page/b"), "default")
+        self.site.wait_for_metric("stored", 1, self.one)  # Jobs are done in turn.
+        response = self.two.ask("GET", KEY)
+        self.assert_hit(response)
+        self.assert_text(response, "new")
+
+    def test_a_client_that_leaves_while_it_waits_costs_nothing(self):
+        first = self.hold_with(self.one)
+        self.begin_waiting(self.two).close()
+        self.backend.release(KEY)
+        self.assert_text(first.read(), "old")
+        self.assert_hit(self.two.ask("GET", KEY))
+        self.assertEqual(self.backend.count(KEY), 1)
+
+    def test_a_waiting_daemon_drains_when_its_answer_has_come(self):
+        first = self.hold_with(self.one)
+        second = self.begin_waiting(self.two)
+        self.two.send(signal.SIGTERM)
+        self.backend.release(KEY)
+        self.assert_text(second.read(), "old")
+        self.assert_text(first.read(), "old")
+        self.assertEqual(self.two.child.wait(WAIT_S), 0)
+
+
+class Impatient(LeaseCase):
+    ORIGIN = "first_byte_timeout = 1s"
+
+    def test_who_has_waited_as_long_as_for_a_first_byte_fetches_for_itself(self):
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"
+        slow = [head] + [part for _ in range(40) for part in (b"x", lambda: time.sleep(0.1))]
+        self.backend.on(KEY, raw(*slow))
+        first = self.begin(self.one)
+        self.backend.wait_for(KEY)
+        second = self.begin_waiting(self.two)
+        self.backend.wait_for(KEY, 2)
+        self.assert_text(first.read(), "x" * 40)
+        self.assert_text(second.read(), "x" * 40)
+
+
+class Herd(LeaseCase):
+    PROCESSES = 4
+    CGIS = 4
+    REQUESTS = 500
+
+    def test_500_cold_requests_over_8_processes_are_one_fetch(self):
+        self.backend.hold(KEY)
+        programs = [self.cgi() for _ in range(self.CGIS)]
+        for program in programs:
+            self.addCleanup(program.kill)
+            self.addCleanup(program.stdout.close)
+        self.backend.wait_for(KEY)
+        each = (self.REQUESTS - self.CGIS) // self.PROCESSES
+        crowd = [self.begin(doryd) for doryd in self.doryds for _ in range(each)]
+        for doryd in self.doryds:
+            self.site.wait_for_metric(FETCHES, each, doryd)
+        released = time.monotonic()
+        self.backend.release(KEY)
+        waits = sorted(at - released for at in self.first_bytes(crowd))
+        self.assertEqual({c.read().text for c in crowd}, {"old"})
+        outputs = [program.communicate(timeout=WAIT_S)[0] for program in programs]
+        self.assertEqual({fcgi.parse_response(o, True).text for o in outputs}, {"old"})
+        self.assertEqual(self.backend.count(KEY), 1)
+        half, p99 = (waits[int(len(waits) * part)] * 1000 for part in (0.5, 0.99))
+        print(f"# herd: first bytes after the release: p50 {half:.1f} ms, p99 {p99:.1f} ms",
+              flush=True)
+        self.assertLess(p99, 2000)
+
+    def first_bytes(self, crowd):
+        """When each of them began to be answered."""
+        waiting, times = {c.socket for c in crowd}, []
+        with selectors.DefaultSelector() as selector:
+            for s in waiting:
+                selector.register(s, selectors.EVENT_READ)
+            while len(times) < len(crowd):
+                ready = selector.select(WAIT_S)
+                self.assertTrue(ready, f"{len(crowd) - len(times)} have no answer")
+                for key, _ in ready:
+                    selector.unregister(key.fileobj)
+                times += [time.monotonic()] * len(ready)
+        return times
