@@ -57,6 +57,7 @@ flight_copy_plan(struct flight *f, const struct plan *from, bool *good)
 	f->plan.query = flight_copy(f, from->query, good);
 	f->plan.tags = flight_copy(f, from->tags, good);
 	f->plan.language = flight_copy(f, from->language, good);
+	f->plan.authorization = flight_copy(f, from->authorization, good);
 	*good = *good && scopes != NULL;
 	for (size_t i = 0; i < from->n_scopes && *good; i++)
 		scopes[i] = (struct scope){ from->scopes[i].kind,

@@ -133,6 +133,7 @@ landing_judge(struct flight *f, const struct http_response *response)
 	bool status_timeout;
 	struct storing_policy policy = bloat_policy(f->plan.bloat, f->status, &status_timeout);
 
+	policy.authorized = f->plan.authorization.len > 0;
 	f->storing =
 	    storing_judge(response, &policy, status_timeout, f->sent_s, f->response_s, &f->arena);
 	f->etag = landing_copy_field(f, &response->fields, SLICE("etag"));

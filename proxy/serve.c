@@ -347,6 +347,8 @@ serve_begin(struct exchange *x)
 		return;
 	}
 	serve_read_wish(x);
+	/* What comes back may be for this client alone (RFC 9111 section 3.5). */
+	x->alone = x->alone || x->plan.authorization.len > 0;
 	if (x->plan.backend == NULL)
 		reply_error(x, 404, "no route leads here");
 	else if (x->plan.action == PLAN_PASS)

@@ -22,6 +22,7 @@ struct config_list {
 enum config_client_control { CLIENT_CONTROL_IGNORE, CLIENT_CONTROL_HONOUR };
 enum config_origin { ORIGIN_OBEY, ORIGIN_CAP, ORIGIN_IGNORE };
 enum config_set_cookie { SET_COOKIE_REFUSE, SET_COOKIE_STRIP, SET_COOKIE_STORE };
+enum config_authorization { AUTHORIZATION_DROP, AUTHORIZATION_FORWARD };
 enum config_deflate_mode { DEFLATE_HARD, DEFLATE_SOFT };
 
 struct config_dory {
@@ -97,6 +98,7 @@ struct config_route {
 	struct config_text bloat;
 	struct config_text deflate;
 	enum config_deflate_mode deflate_mode;
+	enum config_authorization authorization;
 	struct config_list bypass; /* Empty only where the file says `none`. */
 };
 

@@ -21,6 +21,8 @@ static const struct setting_word settings_client_controls[] = { { "ignore", CLIE
 	{ "honour", CLIENT_CONTROL_HONOUR }, { NULL, 0 } };
 static const struct setting_word settings_origins[] = { { "obey", ORIGIN_OBEY },
 	{ "cap", ORIGIN_CAP }, { "ignore", ORIGIN_IGNORE }, { NULL, 0 } };
+static const struct setting_word settings_authorizations[] = { { "drop", AUTHORIZATION_DROP },
+	{ "forward", AUTHORIZATION_FORWARD }, { NULL, 0 } };
 static const struct setting_word settings_set_cookies[] = { { "refuse", SET_COOKIE_REFUSE },
 	{ "strip", SET_COOKIE_STRIP }, { "store", SET_COOKIE_STORE }, { NULL, 0 } };
 static const struct setting_word settings_modes[] = { { "hard", DEFLATE_HARD },
@@ -194,6 +196,11 @@ static const struct setting settings_route[] = {
 	    "Requests that are never cached, such as cookie:session* or query:preview.",
 	    .absent = "none",
 	    .expect = "one like header:NAME, cookie:NAME* or query:NAME, or none" },
+	{ SETTINGS_ROUTE, "authorization", SETTING_WORD, AT(route, authorization), "drop",
+	    "Authorization of requests that no bypass takes past the bloat: drop it, or forward it, "
+	    "alone, and store what comes back only where the response says public, "
+	    "must-revalidate or s-maxage (RFC 9111 section 3.5).",
+	    .words = settings_authorizations },
 };
 /* clang-format on */
 

@@ -204,6 +204,13 @@ storing_is_private(const struct cache_control *cc)
 	return cc->is_private && cc->private_fields.at == NULL;
 }
 
+/* RFC 9111 section 3.5: what lets a shared cache keep the answer to one who said who they are. */
+static bool
+storing_is_for_all(const struct cache_control *cc)
+{
+	return cc->is_public || cc->must_revalidate || cc->s_maxage_s != CC_ABSENT;
+}
+
 bool
 storing_hides(const struct storing *s, struct slice name)
 {
@@ -351,6 +358,8 @@ storing_judge(const struct http_response *response, const struct storing_policy 
 
 	if (storing_forbids_store(&facts, policy, response->status))
 		s.verdict = STORING_NO_STORE;
+	else if (policy->authorized && !storing_is_for_all(&facts.cc))
+		s.verdict = STORING_AUTHORIZED;
 	else if (storing_is_private(&facts.cc))
 		s.verdict = STORING_PRIVATE;
 	else if (facts.has_set_cookie && !policy->takes_set_cookie &&
@@ -385,6 +394,8 @@ storing_reason(enum storing_verdict verdict)
 		return "no-lifetime";
 	case STORING_VARY_BOUND:
 		return "vary-too-large";
+	case STORING_AUTHORIZED:
+		return "authorization";
 	}
 	return "";
 }

@@ -12,6 +12,7 @@ enum storing_origin { STORING_OBEY, STORING_CAP, STORING_IGNORE };
 struct storing_policy {
 	enum storing_origin origin;
 	bool heuristic;
+	bool authorized;       /* The request reached the backend with Authorization. */
 	bool takes_set_cookie; /* Stored with Set-Cookie, or without it: not refused for it. */
 	int64_t timeout_s;     /* For this response's status. 0: none. */
 	int64_t grace_s;
@@ -28,6 +29,7 @@ enum storing_verdict {
 	STORING_STATUS,      /* Not a status that may be stored here (also 206 and 304). */
 	STORING_NO_LIFETIME, /* Neither fresh for a moment nor of use for revalidation. */
 	STORING_VARY_BOUND,  /* More names or bytes in Vary than we keep. */
+	STORING_AUTHORIZED,  /* To a request with Authorization, and not said to be for all. */
 };
 
 /*
@@ -50,7 +52,7 @@ struct storing {
 const char *storing_reason(enum storing_verdict verdict);
 
 /*
- * Judge a complete response to a GET that reached the backend without Authorization.
+ * Judge a complete response to a GET.
  *
  * Order of lifetimes with origin obey: s-maxage, max-age, Expires - Date, the policy's timeout, a
  * tenth of Date - Last-Modified where heuristic is on (at most a day), else none. `cap`: the same,

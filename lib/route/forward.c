@@ -245,6 +245,7 @@ forward_cached(const struct plan *plan, const struct http_request *request, stru
 	if (rc != 0)
 		return rc;
 	forward_add(out, SLICE("accept-language"), plan->language);
+	forward_add(out, SLICE("authorization"), plan->authorization);
 	struct slice connection = forward_value(request, SLICE("connection"));
 	for (size_t i = 0; i < request->fields.n; i++) {
 		const struct http_field *field = &request->fields.items[i];

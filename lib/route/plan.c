@@ -217,6 +217,8 @@ plan_make_cache(const struct walk_hit *hit, const struct http_request *request, 
 		rc = plan_make_variant(&look, request, arena, out);
 	out->query = look.query;
 	out->language = look.language;
+	if (out->route->config->authorization == AUTHORIZATION_FORWARD)
+		out->authorization = plan_field(request, SLICE("authorization"));
 	out->action = PLAN_CACHE;
 	return rc;
 }

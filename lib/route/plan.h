@@ -34,8 +34,9 @@ struct plan {
 	struct tuple key;                     /* PLAN_CACHE. */
 	struct slice variant;                 /* PLAN_CACHE: encoded; what `key` leaves open. */
 	struct slice query;                   /* As sent to the backend; at == NULL for no "?". */
-	struct slice language; /* The chosen one; at == NULL where the bloat has none. */
-	struct slice tags;     /* PLAN_CACHE: the bloat's own, tuple-encoded. */
+	struct slice language;      /* The chosen one; at == NULL where the bloat has none. */
+	struct slice authorization; /* PLAN_CACHE: as sent to the backend; empty where it is not. */
+	struct slice tags;          /* PLAN_CACHE: the bloat's own, tuple-encoded. */
 	/* What a successful unsafe request deflates: what its route says, and its URL's own key. */
 	const struct scope *scopes;
 	size_t n_scopes;
@@ -70,6 +71,9 @@ int plan_make(const struct routes *routes, const struct http_request *request, s
  * Forwarded, Via, X-Forwarded-*, X-Real-IP, X-Original-*, X-Rewrite-*, X-HTTP-Method*,
  * X-Method-Override, X-Host and the other names by which clients move an application's idea of who
  * asks for what, and Dory-*.
+ *
+ * Authorization only where the route says `authorization = forward`: who asks so shares no fetch,
+ * and storing_judge() keeps only what is said to be for all (RFC 9111 section 3.5).
  *
  * PLAN_PASS: every field but hop-by-hop ones, Forwarded, X-Forwarded-* and Dory-*, with
  * X-Forwarded-For, -Host and -Proto made anew from what the web server said.

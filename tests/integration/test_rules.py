@@ -9,6 +9,13 @@ timeout = 1h
 [route page]
 match = GET /page/{name:slug}
 bloat = page(name)
+[bloat mine]
+key = {name:slug}
+[route mine]
+match = GET /mine/{name:slug}
+bloat = mine(name)
+bypass = none
+authorization = forward
 [route change]
 match = POST /change/{name:slug}
 """
@@ -185,3 +192,31 @@ class CacheStatus(RulesCase):
         answer = self.site.get("/page/a", if_none_match='"1"')
         self.assertEqual(answer.status, 304)
         self.assertRegex(answer.cache_status, "fwd=uri-miss; fwd-status=200; stored; ttl=")
+
+
+class Authorization(RulesCase):
+    """RFC 9111 section 3.5, where the route lets Authorization through."""
+
+    def test_an_answer_that_is_for_all_is_stored(self):
+        for n, word in enumerate(("public", "must-revalidate", "s-maxage=60")):
+            self.backend.on(f"/mine/a{n}", page("hello", cache_control=f"max-age=60, {word}"))
+            self.get_stored(f"/mine/a{n}", n + 1, authorization="me")
+            self.assert_hit(self.site.get(f"/mine/a{n}"))
+            self.assertEqual(self.backend.requests(f"/mine/a{n}")[0].header("Authorization"), "me")
+
+    def test_any_other_is_for_who_asked(self):
+        self.backend.on("/mine/a", page("hello", cache_control="max-age=60"))
+        answer = self.site.get("/mine/a", authorization="me")
+        self.assertIn('detail="authorization"', answer.cache_status)
+        self.assert_fetched(self.site.get("/mine/a"))
+
+    def test_nobody_shares_the_fetch(self):
+        self.backend.on("/mine/a", page("hello", cache_control="max-age=60"))
+        self.backend.hold("/mine/a")
+        one = self.site.later(self.site.get, "/mine/a", authorization="me")
+        self.backend.wait_for("/mine/a", 1)
+        two = self.site.later(self.site.get, "/mine/a")
+        self.backend.wait_for("/mine/a", 2)
+        self.backend.release("/mine/a")
+        self.assertEqual((one.result().status, two.result().status), (200, 200))
+        self.assertIsNone(self.backend.requests("/mine/a")[1].header("Authorization"))

@@ -13,6 +13,7 @@ _Static_assert(sizeof(enum config_client_control) == sizeof(int), "enum");
 _Static_assert(sizeof(enum config_origin) == sizeof(int), "enum");
 _Static_assert(sizeof(enum config_set_cookie) == sizeof(int), "enum");
 _Static_assert(sizeof(enum config_deflate_mode) == sizeof(int), "enum");
+_Static_assert(sizeof(enum config_authorization) == sizeof(int), "enum");
 
 START_TEST(every_default_and_example_is_read)
 {

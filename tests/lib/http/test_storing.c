@@ -105,6 +105,18 @@ static const struct {
 	{ "Surrogate-Control gives way to CDN-Cache-Control", 200,
 	    { "CDN-Cache-Control: max-age=60", "Surrogate-Control: no-store" }, { POLICY(OBEY) },
 	    false, STORING_YES },
+	{ "authorized", 200, { "Cache-Control: max-age=60" }, { .authorized = true }, false,
+	    STORING_AUTHORIZED },
+	{ "authorized, for all by timeout", 200, { DATE }, { TIMEOUT, .authorized = true }, false,
+	    STORING_AUTHORIZED },
+	{ "authorized and public", 200, { "Cache-Control: max-age=60, public" },
+	    { .authorized = true }, false, STORING_YES },
+	{ "authorized and must-revalidate", 200, { "Cache-Control: max-age=60, must-revalidate" },
+	    { .authorized = true }, false, STORING_YES },
+	{ "authorized and s-maxage", 200, { "Cache-Control: s-maxage=60" }, { .authorized = true },
+	    false, STORING_YES },
+	{ "authorized and private", 200, { "Cache-Control: s-maxage=60, private" },
+	    { .authorized = true }, false, STORING_PRIVATE },
 	{ "private is never ignored", 200, { "Cache-Control: private" },
 	    { POLICY(IGNORE), TIMEOUT }, false, STORING_PRIVATE },
 	{ "Set-Cookie", 200, { "Cache-Control: max-age=60", "Set-Cookie: a=b" }, { TIMEOUT }, false,
@@ -389,7 +401,7 @@ START_TEST(reasons_are_words)
 {
 	ck_assert_str_eq(storing_reason(STORING_NO_STORE), "no-store");
 	ck_assert_str_eq(storing_reason(STORING_SET_COOKIE), "set-cookie");
-	for (int v = STORING_YES; v <= STORING_VARY_BOUND; v++)
+	for (int v = STORING_YES; v <= STORING_AUTHORIZED; v++)
 		ck_assert_str_ne(storing_reason((enum storing_verdict)v), "");
 }
 END_TEST

@@ -72,6 +72,20 @@ START_TEST(a_name_of_the_closed_world_never_reaches_the_backend)
 }
 END_TEST
 
+START_TEST(authorization_is_forwarded_where_the_route_says_so)
+{
+	struct site site;
+
+	site_open(&site, SITE_BACKEND "[bloat all]\n[route all]\nmatch = /all\nbloat = all\n"
+				      "bypass = none\nauthorization = forward\n");
+	struct http_request request = site_request(&site, "GET", "/all");
+	forward_check(&site, &request, PLAN_CACHE, "x-forwarded-proto=http");
+	site_field(&request, "authorization", "me");
+	forward_check(&site, &request, PLAN_CACHE, "x-forwarded-proto=http authorization=me");
+	site_close(&site);
+}
+END_TEST
+
 START_TEST(authorization_is_dropped_where_nothing_bypasses)
 {
 	struct site site;
@@ -172,6 +186,7 @@ main(void)
 	tcase_add_loop_test(
 	    tests, a_name_of_the_closed_world_never_reaches_the_backend, 0, COUNT(closed_names));
 	tcase_add_test(tests, authorization_is_dropped_where_nothing_bypasses);
+	tcase_add_test(tests, authorization_is_forwarded_where_the_route_says_so);
 	tcase_add_test(tests, declared_cookies_language_and_vary_are_sent_in_one_form);
 	tcase_add_test(tests, a_fixed_host_is_all_that_an_application_hears_of_hosts);
 	tcase_add_test(tests, what_connection_names_is_dropped_but_not_what_decides);
