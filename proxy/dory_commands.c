@@ -45,9 +45,10 @@ static int
 dory_try_store(struct dory *d, char *why)
 {
 	const struct config_dory *c = &d->config->dory;
-	struct store_options options = {
-		.path = c->store, .size_bytes = c->size_bytes, .must_exist = true
-	};
+	struct store_options options = { .path = c->store,
+		.size_bytes = c->size_bytes,
+		.unsafe_fs = c->store_unsafe_fs,
+		.must_exist = true };
 	int rc = store_open(&d->store, &options, why);
 
 	if (rc == -ENOENT)

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DORYD_BAD_CONFIG = 78, DORYD_FAILED = 1, DORYD_USAGE = 2 };
+enum { DORYD_BAD_CONFIG = 78, DORYD_FAILED = 1, DORYD_USAGE = 2, DORYD_BUS_ERROR = 70 };
 enum { DORYD_DRAIN_MS = 30000, DORYD_WHY = 512, DORYD_WORKERS_MAX = 64 };
 
 static const char doryd_usage[] =
@@ -118,6 +118,7 @@ doryd_open_store(struct doryd *d, bool watch)
 	const struct config_dory *dory = &d->site->config->dory;
 	struct store_options options = { .path = dory->store,
 		.size_bytes = dory->size_bytes,
+		.unsafe_fs = dory->store_unsafe_fs,
 		.body_file_min = dory->body_file_min_bytes,
 		.share_bodies = dory->sendfile_header != NULL };
 
@@ -187,6 +188,18 @@ doryd_tune_malloc(void)
 	mallopt(M_MXFAST, 0);
 }
 
+/* A mapped file was cut short under us: nothing can be mended here, and a new process can. */
+static void
+doryd_on_bus_error(int which)
+{
+	static const char text[] =
+	    "doryd: a file of the store was cut short or cannot be read; ending\n";
+
+	(void)which;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(DORYD_BUS_ERROR);
+}
+
 static sigset_t
 doryd_block_signals(void)
 {
@@ -201,6 +214,7 @@ doryd_block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGBUS, doryd_on_bus_error);
 	return set;
 }
 

@@ -31,6 +31,7 @@ struct config_dory {
 	const char *store;
 	uint64_t size_bytes;
 	uint64_t body_file_min_bytes;
+	bool store_unsafe_fs;
 	const char *sendfile_header; /* NULL: none. */
 	uint64_t max_object_bytes;
 	/* For requests that no route matches. Filled in where there is one; NULL: several. */

@@ -42,6 +42,10 @@ static const struct setting settings_dory[] = {
 	{ SETTINGS_DORY, "store", SETTING_STRING, AT(dory, store), "/var/cache/dory",
 	    "The directory of the cache; made with mode 0700 where it does not exist.",
 	    .flaw = syntax_path, .expect = "an absolute path" },
+	{ SETTINGS_DORY, "store_unsafe_fs", SETTING_BOOL, AT(dory, store_unsafe_fs), "no",
+	    "Use the store on a network file system too, where it may be damaged: by one machine "
+	    "only, at your own risk.",
+	    .min = 0 },
 	{ SETTINGS_DORY, "size", SETTING_SIZE, AT(dory, size_bytes), "1G",
 	    "The most that the cache may take of the disk, bodies included.",
 	    .min = MIB, .max = 64 * TIB },

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 enum { HEALTH_DISK_MIN = 1 << 20, HEALTH_MINUTE_MS = 60000, HEALTH_PATH_MAX = 4096 };
 
@@ -56,6 +57,21 @@ health_is_moved(const struct store *s)
 	return health_stat(s->path, "data.mdb", &data) != 0 ||
 	       health_stat(s->path, "lock.mdb", &lock) != 0 || data.st_dev != s->health.device ||
 	       data.st_ino != s->health.data || lock.st_ino != s->health.lock;
+}
+
+void
+health_drop_lock(const struct store *s)
+{
+	char file[HEALTH_PATH_MAX];
+	struct stat data, lock;
+	bool replaced = health_stat(s->path, "data.mdb", &data) != 0 ||
+			data.st_dev != s->health.device || data.st_ino != s->health.data;
+
+	if (!replaced || health_stat(s->path, "lock.mdb", &lock) != 0 ||
+	    lock.st_ino != s->health.lock)
+		return;
+	snprintf(file, sizeof(file), "%s/lock.mdb", s->path);
+	unlink(file);
 }
 
 void

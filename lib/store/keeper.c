@@ -175,6 +175,8 @@ keeper_open(struct keeper *k)
 		log_info("store %s: open again", k->path);
 		k->said[0] = '\0';
 	}
+	if (rc == 0)
+		k->options.distrusted = false;
 	keeper_put(k, store, rc);
 }
 
@@ -184,6 +186,7 @@ keeper_reopen(struct keeper *k, const char *why)
 {
 	struct store *old = k->store;
 
+	k->options.distrusted = atomic_load(&old->health.distrusted);
 	keeper_complain(k, why);
 	keeper_put(k, NULL, -EIO);
 	keeper_detach(k, old);

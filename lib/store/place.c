@@ -1,6 +1,7 @@
 /* place.c -- The directory a store lives in: made, checked, and guarded while it is opened. */
 #include "store/place.h"
 
+#include "base/slice.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -8,10 +9,16 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PLACE_PATH_MAX = 4096, PLACE_GUARD_TRIES = 400, PLACE_GUARD_WAIT_NS = 5000000 };
+enum {
+	PLACE_PATH_MAX = 4096,
+	PLACE_GUARD_TRIES = 400,
+	PLACE_GUARD_WAIT_NS = 5000000,
+	PLACE_MARK_MAX = 128
+};
 
 static int
 place_errno(int error)
@@ -108,20 +115,63 @@ place_check_file(const char *path, const char *name, bool must_exist, char *why)
 	return 0;
 }
 
+/* "Do not use LMDB databases on remote filesystems" (lmdb.h): locks and maps do not hold there. */
+static int
+place_check_system(const char *path, char *why)
+{
+	static const struct {
+		uint32_t magic;
+		const char *name;
+	} remote[] = {
+		{ 0x00006969, "NFS" },
+		{ 0x0000517b, "SMB" },
+		{ 0xff534d42, "CIFS" },
+		{ 0xfe534d42, "SMB" },
+		{ 0x01021997, "9p" },
+		{ 0x65735546, "FUSE" },
+		{ 0x00c36400, "Ceph" },
+		{ 0x5346414f, "AFS" },
+		{ 0x6b414653, "AFS" },
+		{ 0x73757245, "Coda" },
+		{ 0x0bd00bd0, "Lustre" },
+		{ 0x786f4256, "a shared folder of VirtualBox" },
+	};
+	struct statfs system;
+
+	if (statfs(path, &system) != 0)
+		return 0;
+	for (size_t i = 0; i < COUNT(remote); i++) {
+		if (remote[i].magic != (uint32_t)system.f_type)
+			continue;
+		snprintf(why, STORE_WHY_SIZE,
+		    "store %s: lies on %s, where locks and mapped files may not hold: name a "
+		    "directory on a local disk, or set store_unsafe_fs",
+		    path, remote[i].name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int
-place_prepare(const char *path, bool must_exist, char *why)
+place_prepare(const char *path, bool must_exist, bool unsafe_fs, char *why)
 {
 	int rc = must_exist ? 0 : place_make(path, why);
 
 	if (rc == 0)
 		rc = place_check_directory(path, must_exist, why);
-	if (rc == 0)
-		rc = place_check_file(path, "data.mdb", must_exist, why);
-	if (rc == 0)
-		rc = place_check_file(path, "lock.mdb", false, why);
+	if (rc == 0 && !unsafe_fs)
+		rc = place_check_system(path, why);
 	if (rc == 0)
 		rc = place_check_file(path, "open.lock", false, why);
 	return rc;
+}
+
+int
+place_check_files(const char *path, bool must_exist, char *why)
+{
+	int rc = place_check_file(path, "data.mdb", must_exist, why);
+
+	return rc != 0 ? rc : place_check_file(path, "lock.mdb", false, why);
 }
 
 int
@@ -145,4 +195,99 @@ place_unguard(int guard)
 {
 	if (guard >= 0)
 		close(guard);
+}
+
+int
+place_hold(const char *path, bool *alone)
+{
+	int place = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	*alone = place >= 0 && flock(place, LOCK_EX | LOCK_NB) == 0;
+	if (!*alone)
+		place_share(place);
+	return place;
+}
+
+void
+place_share(int place)
+{
+	if (place >= 0)
+		(void)!flock(place, LOCK_SH | LOCK_NB);
+}
+
+void
+place_leave(int place)
+{
+	if (place >= 0)
+		close(place);
+}
+
+bool
+place_is_last(int place)
+{
+	return place >= 0 && flock(place, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* ---- Closed well? ---------------------------------------------------------------------------- */
+
+/* Any write changes these. Returns false where there is no such file. */
+static bool
+place_describe(const char *path, char *mark)
+{
+	char file[PLACE_PATH_MAX];
+	struct stat st;
+
+	snprintf(file, sizeof(file), "%s/data.mdb", path);
+	if (lstat(file, &st) != 0 || !S_ISREG(st.st_mode))
+		return false;
+	snprintf(mark, PLACE_MARK_MAX, "%llu %lld %lld.%09ld %lld.%09ld\n",
+	    (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+	    st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+	return true;
+}
+
+static int
+place_open_mark(const char *path, int flags)
+{
+	char file[PLACE_PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/clean", path);
+	return open(file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+}
+
+bool
+place_is_clean(const char *path)
+{
+	char want[PLACE_MARK_MAX], have[PLACE_MARK_MAX] = { 0 };
+	int fd = place_open_mark(path, O_RDONLY);
+
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, have, sizeof(have) - 1);
+	close(fd);
+	return n > 0 && place_describe(path, want) && strcmp(want, have) == 0;
+}
+
+bool
+place_is_new(const char *path)
+{
+	char file[PLACE_PATH_MAX];
+	struct stat st;
+
+	snprintf(file, sizeof(file), "%s/data.mdb", path);
+	return lstat(file, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
+}
+
+void
+place_mark_clean(const char *path)
+{
+	char mark[PLACE_MARK_MAX];
+	int fd;
+
+	if (!place_describe(path, mark) ||
+	    (fd = place_open_mark(path, O_WRONLY | O_CREAT | O_TRUNC)) < 0)
+		return;
+	/* Without it the next start looks at the whole store. */
+	(void)!write(fd, mark, strlen(mark));
+	close(fd);
 }

@@ -6,15 +6,40 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Make the directory where it is missing (the last component only), and refuse one that others
- * could write to, or in which LMDB's files are not plain files.
+ * could write to, or that is not on a disk of this machine, unless `unsafe_fs`.
  *
  * why:     STORE_WHY_SIZE bytes, filled on error.
  * Returns: 0; -ENOENT; -EACCES; -EROFS; -EINVAL; -EIO.
  */
-int place_prepare(const char *path, bool must_exist, char *why) NODISCARD;
+int place_prepare(const char *path, bool must_exist, bool unsafe_fs, char *why) NODISCARD;
+
+/* Are LMDB's files plain files, or not yet there? Returns: 0; -ENOENT; -EACCES; -EINVAL; -EIO. */
+int place_check_files(const char *path, bool must_exist, char *why) NODISCARD;
+
+/*
+ * Who has the store open holds the directory, shared with others. While it is opened it is held
+ * alone, if nobody else has it: then what is there may be mended.
+ *
+ * Returns: a descriptor for place_leave(); -1 where it cannot be held, which is no error.
+ */
+int place_hold(const char *path, bool *alone);
+void place_share(int place);
+void place_leave(int place);
+
+/* Is nobody else left? It stays alone until place_leave(). */
+bool place_is_last(int place);
+
+/*
+ * A mark beside data.mdb, which says that it was closed well and not written since.
+ * place_is_new: there is no data.mdb, or an empty one.
+ */
+bool place_is_clean(const char *path);
+bool place_is_new(const char *path);
+void place_mark_clean(const char *path);
 
 /*
  * LMDB may fail to open while another process opens or closes: take turns. Waits two seconds at

@@ -1,7 +1,9 @@
 /* store.c -- Entries, deflates and their numbers on disk: the only door to LMDB. */
 #include "store/store_internal.h"
 
+#include "store/aside.h"
 #include "store/bodyfile.h"
+#include "store/inspect.h"
 #include "store/place.h"
 
 #include <errno.h>
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -19,6 +22,7 @@
  */
 enum { STORE_FLAGS = MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD };
 enum { STORE_READERS_MAX = 1024, STORE_TABLES_MAX = 16, STORE_TRIES = 3 };
+enum { STORE_INSPECT_MS = 2000, STORE_LEAVE_NS = 700000000 };
 enum { STORE_SIZE_MIN = 1 << 20, STORE_MAIN_TABLE = 1, STORE_LOOSE_PAGES = 16 };
 
 static const struct {
@@ -133,8 +137,7 @@ store_open_env(struct store *s, uint64_t size_bytes, char *why)
 	if (rc == 0)
 		return 0;
 	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
-		return store_say(s, -EINVAL, why,
-		    "data.mdb is damaged, or not of this LMDB: move the directory away");
+		return store_say(s, -EINVAL, why, "data.mdb is damaged, or not of this LMDB");
 	snprintf(why, STORE_WHY_SIZE, "store %s: cannot open it as uid %u: %s", s->path,
 	    (unsigned)geteuid(), mdb_strerror(rc));
 	return store_error(rc);
@@ -168,7 +171,7 @@ store_check_length(struct store *s, char *why)
 	if (missing <= STORE_LOOSE_PAGES * s->page_bytes &&
 	    posix_fallocate(fd, (off_t)have, (off_t)missing) == 0)
 		return 0;
-	return store_say(s, -EINVAL, why, "data.mdb was cut short: move the directory away");
+	return store_say(s, -EINVAL, why, "data.mdb was cut short");
 }
 
 static int
@@ -208,8 +211,7 @@ store_open_tables(struct store *s, char *why)
 		rc = store_error(store_open_tables_in(s, txn, 0));
 	if (rc != 0) {
 		mdb_txn_abort(txn);
-		return store_say(s, -EINVAL, why,
-		    "of another version of Dory, or damaged: move the directory away");
+		return store_say(s, -EINVAL, why, "of another version of Dory, or damaged");
 	}
 	/* Table handles live on where the transaction is committed. */
 	rc = mdb_txn_commit(txn);
@@ -249,10 +251,12 @@ store_make_tables(struct store *s, char *why)
 }
 
 static int
-store_open_guarded(struct store *s, const struct store_options *options, char *why)
+store_open_files(struct store *s, const struct store_options *options, char *why)
 {
-	int dead, guard = place_guard(s->path);
-	int rc = store_open_env(s, options->size_bytes, why);
+	int dead, rc = place_check_files(s->path, options->must_exist, why);
+
+	if (rc == 0)
+		rc = store_open_env(s, options->size_bytes, why);
 
 	if (rc == 0)
 		rc = store_check_length(s, why);
@@ -264,8 +268,70 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 		rc = store_say(s, -EIO, why, "its files are gone again");
 	if (rc == 0 && mdb_reader_check(s->env, &dead) != 0)
 		rc = store_say(s, -EIO, why, "cannot check its reader slots");
+	return rc;
+}
+
+/* Something that may kill us must not be opened. Returns: 0; -EINVAL with `why`. */
+static int
+store_inspect(struct store *s, const struct store_options *options, char *why)
+{
+	if (options->distrusted)
+		return store_say(
+		    s, -EINVAL, why, "commits failed: what is on disk cannot be relied on");
+	s->trusted = place_is_new(s->path) || place_is_clean(s->path);
+	if (s->trusted || options->must_exist || place_check_files(s->path, false, why) != 0)
+		return 0;
+	enum inspection verdict = inspect_store(s->path, STORE_INSPECT_MS);
+	if (verdict == INSPECTION_BAD)
+		return store_say(s, -EINVAL, why, "data.mdb is damaged, or not of this LMDB");
+	s->trusted = verdict == INSPECTION_GOOD;
+	return 0;
+}
+
+static void
+store_close_env(struct store *s)
+{
+	if (s->env != NULL)
+		mdb_env_close(s->env);
+	s->env = NULL;
+}
+
+/*
+ * Where a file was removed and others have the store open still, they must have left before it is
+ * made anew: a deflate acknowledged by one store must hold for all. They look four times a second.
+ */
+static void
+store_wait_for_others(const struct store *s)
+{
+	const struct timespec leave = { .tv_nsec = STORE_LEAVE_NS };
+
+	if (place_is_new(s->path))
+		nanosleep(&leave, NULL);
+}
+
+static int
+store_open_guarded(struct store *s, const struct store_options *options, char *why)
+{
+	bool alone;
+	int guard = place_guard(s->path), rc = 0;
+
+	s->place = place_hold(s->path, &alone);
+	if (alone)
+		rc = store_inspect(s, options, why);
+	else
+		store_wait_for_others(s);
+	if (rc == 0)
+		rc = store_open_files(s, options, why);
+	if (rc == -EINVAL && alone && !options->must_exist) {
+		store_close_env(s);
+		rc = aside_move(s->path, why);
+		s->trusted = rc == 0;
+		if (rc == 0)
+			rc = store_open_files(s, options, why);
+	}
 	if (rc == 0)
 		rc = bodyfile_start(s, options, why);
+	place_share(s->place);
 	place_unguard(guard);
 	return rc;
 }
@@ -276,7 +342,7 @@ store_open(struct store **out, const struct store_options *options, char *why)
 	struct store *s = NULL;
 
 	why[0] = '\0';
-	int rc = place_prepare(options->path, options->must_exist, why);
+	int rc = place_prepare(options->path, options->must_exist, options->unsafe_fs, why);
 	if (rc != 0)
 		return rc;
 	s = calloc(1, sizeof(*s));
@@ -285,6 +351,7 @@ store_open(struct store **out, const struct store_options *options, char *why)
 		snprintf(why, STORE_WHY_SIZE, "store %s: out of memory", options->path);
 		return -ENOMEM;
 	}
+	s->place = -1;
 	s->deflated_max = STORE_DEFLATED_MAX;
 	s->bodies_fd = -1;
 	s->path = strdup(options->path);
@@ -333,9 +400,17 @@ store_close(struct store *s)
 	backlog_fini(&s->backlog);
 	if (s->env != NULL) {
 		int guard = place_guard(s->path);
-		mdb_env_close(s->env);
+		char why[STORE_WHY_SIZE];
+		bool good = place_is_last(s->place) && s->trusted && mdb_env_sync(s->env, 1) == 0 &&
+			    health_examine(s, why) == 0;
+		store_close_env(s);
+		if (good)
+			place_mark_clean(s->path);
+		else if (s->health.data != 0)
+			health_drop_lock(s);
 		place_unguard(guard);
 	}
+	place_leave(s->place);
 	bodyfile_stop(s);
 	free(s->path);
 	free(s);

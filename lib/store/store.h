@@ -13,6 +13,8 @@ struct store;
 struct store_options {
 	const char *path;       /* A directory; made 0700 where it is missing. */
 	uint64_t size_bytes;    /* Upper bound of the map. */
+	bool unsafe_fs;         /* On a network file system too. */
+	bool distrusted;        /* Begin a new one: what is there may not be what was written. */
 	bool must_exist;        /* Do not make one: -ENOENT (the `dory` command). */
 	uint64_t body_file_min; /* Bodies of this many bytes or more become files; 0: none does. */
 	bool share_bodies;      /* Our group may read body files: a web server sends them. */

@@ -45,7 +45,9 @@ struct health {
 struct store {
 	/* Set once by store_open(). */
 	char *path;
-	uint64_t id; /* Of its numbers: sequences of another store mean nothing here. */
+	int place;    /* Its directory, held: see place_hold(). */
+	bool trusted; /* Its files were found good when it was opened. */
+	uint64_t id;  /* Of its numbers: sequences of another store mean nothing here. */
 	MDB_env *env;
 	MDB_dbi tables[TABLE_COUNT];
 	uint64_t size_bytes, page_bytes;
@@ -233,6 +235,12 @@ int health_init(struct store *s) NODISCARD;
 
 /* Was its file removed? No request that arrives later may be answered from it. Thread-safe. */
 bool health_is_gone(const struct store *s);
+
+/*
+ * Where data.mdb was replaced, the lock.mdb that was left goes too: it counts the transactions of
+ * the other. Its guard is held.
+ */
+void health_drop_lock(const struct store *s);
 
 /* Around each transaction of jobs. Returns what became of it: `rc`, or why that is not all. */
 void health_write_begins(struct store *s);

@@ -131,3 +131,86 @@ class Away(FaultCase):
         self.backend.release("/page/slow")
         self.assertEqual(slow.result(10).status, 200)
         self.assert_fetched(self.get("slow"))
+
+
+class AtStart(FaultCase):
+    """Whatever lies where the store should be: doryd starts, and serves what is right."""
+
+    def assert_begun_anew(self, damage, aside=True):
+        self.store_page("kept")
+        sequence = self.site.deflate("page(other)")
+        self.assertEqual(sequence, 1)
+        self.site.doryd.kill()
+        damage()
+        self.restart()
+        self.assert_fetched(self.get("kept"))
+        self.wait_until_well()
+        self.assertEqual(self.deflate_status("page(well)"), 200)
+        self.assert_fetched(self.get("well"))
+        kept = [n for n in os.listdir(self.store) if n.startswith("store.bad-")]
+        self.assertEqual(len(kept), aside)
+        self.assertEqual(self.site.doryd.output().count("set aside as"), aside)
+
+    def overwrite(self, begin, end=None):
+        size = os.path.getsize(self.data)
+        with open(self.data, "r+b") as f:
+            f.seek(begin)
+            f.write(os.urandom((size if end is None else end) - begin))
+
+    def replace(self, make):
+        os.unlink(self.data)
+        make(self.data)
+
+    def test_a_file_cut_short_is_set_aside(self):
+        self.assert_begun_anew(lambda: os.truncate(self.data, 8192))
+
+    def test_a_garbage_header_is_set_aside(self):
+        self.assert_begun_anew(lambda: self.overwrite(0, 8192))
+
+    def test_garbage_pages_are_set_aside(self):
+        self.assert_begun_anew(lambda: self.overwrite(8192))
+
+    def test_a_directory_in_its_place_is_set_aside(self):
+        self.assert_begun_anew(lambda: self.replace(os.mkdir))
+
+    def test_a_fifo_in_its_place_is_set_aside(self):
+        self.assert_begun_anew(lambda: self.replace(os.mkfifo))
+
+    def test_zero_bytes_are_a_new_store(self):
+        self.assert_begun_anew(lambda: os.truncate(self.data, 0), aside=False)
+
+    def test_a_file_that_another_process_uses_is_left_alone(self):
+        other = self.site.start_doryd(name="other")
+        self.store_page("kept")
+        self.site.doryd.kill()
+        os.rename(self.data, self.data + ".moved")
+        with open(self.data, "wb") as f:
+            f.write(b"garbage " * 2048)
+        self.restart()
+        # Once nobody has the old one open any more, what is there now makes room.
+        self.wait_until_well(timeout=5)
+        wait_until(lambda: "hit" in self.get("well", other).cache_status, "one store", 5)
+        self.assertEqual(self.deflate_status("page(well)", doryd=other), 200)
+        self.assert_fetched(self.get("well"))
+
+
+class Together(FaultCase):
+    """Several processes on one store."""
+
+    def test_eight_that_start_at_once_on_nothing_all_serve(self):
+        for round_ in range(3):
+            self.site.doryd.stop()
+            self.site.doryds.remove(self.site.doryd)
+            shutil.rmtree(self.store)
+            starts = [self.site.later(self.site.start_doryd, name=f"d{round_}{i}")
+                      for i in range(8)]
+            doryds = [s.result(20) for s in starts]
+            for i, doryd in enumerate(doryds):
+                wait_until(lambda d=doryd: "store-" not in self.get("x", d).cache_status,
+                           "it has a store", 5)
+                self.assertEqual(self.deflate_status("page(x)", doryd=doryd), 200)
+            self.assertEqual(self.site.metric("sequence", doryds[0]), 8)
+            for doryd in doryds[1:]:
+                doryd.stop()
+                self.site.doryds.remove(doryd)
+            self.site.doryd = doryds[0]

@@ -1,6 +1,10 @@
 /* test_open.c -- A store opens where it should, and says why where it cannot. */
 #include "shelf.h"
 
+#include "store/inspect.h"
+#include "store/place.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -43,32 +47,212 @@ START_TEST(places_that_are_no_store_are_refused_with_a_reason)
 	ck_assert_int_eq(open_at(f, f->path, false), -EACCES);
 	ck_assert_ptr_nonnull(strstr(f->why, "chmod"));
 	chmod(f->path, 0700);
-	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
-	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(open_at(f, f->path, false), -EINVAL);
-	unlink(path);
-	int fd = open(path, O_WRONLY | O_CREAT, 0600);
-	for (int i = 0; i < 1000; i++)
-		ck_assert_int_eq(write(fd, "garbage ", 8), 8);
-	close(fd);
-	ck_assert_int_eq(open_at(f, f->path, false), -EINVAL);
 	shelf_free(f);
 }
 END_TEST
 
-START_TEST(a_store_cut_short_is_refused)
+/* What was done to data.mdb while nobody had it open, and whether a visitor is told so. */
+static void
+damage_cut(const char *path)
+{
+	struct stat st;
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(truncate(path, st.st_size - 40 * 4096), 0);
+}
+
+static void
+damage_fifo(const char *path)
+{
+	unlink(path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+}
+
+static void
+damage_directory(const char *path)
+{
+	unlink(path);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+}
+
+static void
+damage_link(const char *path)
+{
+	unlink(path);
+	ck_assert_int_eq(symlink("/dev/null", path), 0);
+}
+
+/* All of it but so many bytes at the start. */
+static void
+damage_from(const char *path, off_t from)
+{
+	struct stat st;
+	int fd = open(path, O_WRONLY);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	for (off_t at = from; at < st.st_size; at += 8)
+		ck_assert_int_eq(pwrite(fd, "garbage ", 8, at), 8);
+	close(fd);
+}
+
+static void
+damage_all(const char *path)
+{
+	damage_from(path, 0);
+}
+
+static void
+damage_pages(const char *path)
+{
+	damage_from(path, 2 * 4096L);
+}
+
+static const struct {
+	const char *name;
+	void (*damage)(const char *path);
+} open_damages[] = {
+	{ "cut short", damage_cut },
+	{ "a FIFO", damage_fifo },
+	{ "a directory", damage_directory },
+	{ "a symbolic link", damage_link },
+	{ "garbage", damage_all },
+	{ "garbage behind its header", damage_pages },
+};
+
+static unsigned
+open_count_aside(const struct shelf *f)
+{
+	DIR *directory = opendir(f->path);
+	const struct dirent *item;
+	unsigned n = 0;
+	while ((item = readdir(directory)) != NULL)
+		n += strncmp(item->d_name, "store.bad-", 10) == 0;
+	closedir(directory);
+	return n;
+}
+
+START_TEST(what_cannot_be_trusted_is_set_aside_and_a_new_store_begun)
 {
 	struct shelf *f = shelf_new();
 	char path[128];
-	struct stat st;
+	struct store_job job = shelf_insert_job(f, "p/1", shelf_bytes(f, 1 << 20, 1));
+	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
+	ck_assert_int_eq(store_do(f->store, &job), 0);
+	uint64_t id = f->store->id;
+	/* Twice: one is kept. */
+	for (int i = 0; i < 2; i++) {
+		shelf_close(f);
+		open_damages[_i].damage(path);
+		shelf_open(f);
+		ck_assert_msg(shelf_find(f, "p/1") == -ENOENT, "%s", open_damages[_i].name);
+		ck_assert_uint_eq(open_count_aside(f), 1);
+		ck_assert_uint_ne(f->store->id, id);
+		store_read_end(f->reader);
+		ck_assert_int_eq(store_do(f->store, &job), 0);
+		/* What was fetched for the old one is not for this one. */
+		job.store_id = id;
+		ck_assert_int_eq(store_do(f->store, &job), -ESTALE);
+		job.store_id = 0;
+	}
+	shelf_free(f);
+}
+END_TEST
+
+START_TEST(nothing_is_set_aside_while_another_process_has_the_store_open)
+{
+	struct shelf *f = shelf_new();
+	char path[128];
+	bool alone;
+	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
+	shelf_close(f);
+	damage_all(path);
+	int other = place_hold(f->path, &alone);
+	ck_assert(alone);
+	place_share(other);
+	ck_assert_int_eq(open_at(f, f->path, false), -EINVAL);
+	ck_assert_uint_eq(open_count_aside(f), 0);
+	place_leave(other);
+	ck_assert_int_eq(open_at(f, f->path, false), 0);
+	ck_assert_uint_eq(open_count_aside(f), 1);
+	shelf_free(f);
+}
+END_TEST
+
+START_TEST(a_visitor_sets_nothing_aside)
+{
+	struct shelf *f = shelf_new();
+	char path[128];
 	struct store_job job = shelf_insert_job(f, "p/1", shelf_bytes(f, 1 << 20, 1));
 	ck_assert_int_eq(store_do(f->store, &job), 0);
-	shelf_close(f);
 	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
-	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_int_eq(truncate(path, st.st_size - 40 * 4096), 0);
-	ck_assert_int_eq(open_at(f, f->path, false), -EINVAL);
+	shelf_close(f);
+	damage_cut(path);
+	ck_assert_int_eq(open_at(f, f->path, true), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(f->why, "cut short"));
+	ck_assert_uint_eq(open_count_aside(f), 0);
+	shelf_free(f);
+}
+END_TEST
+
+START_TEST(an_empty_file_is_a_new_store)
+{
+	struct shelf *f = shelf_new();
+	char path[128];
+	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
+	shelf_close(f);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	shelf_open(f);
+	ck_assert_uint_eq(open_count_aside(f), 0);
+	shelf_free(f);
+}
+END_TEST
+
+START_TEST(a_store_is_clean_until_it_is_written_to)
+{
+	struct shelf *f = shelf_new();
+	ck_assert_int_eq(shelf_insert(f, "p/1", "one"), 0);
+	ck_assert(!place_is_clean(f->path));
+	shelf_close(f);
+	ck_assert(place_is_clean(f->path));
+	ck_assert_int_eq(inspect_store(f->path, 10000), INSPECTION_GOOD);
+	shelf_open(f);
+	ck_assert(place_is_clean(f->path));
+	store_read_end(f->reader);
+	ck_assert_int_eq(shelf_insert(f, "p/2", "two"), 0);
+	ck_assert(!place_is_clean(f->path));
+	shelf_free(f);
+}
+END_TEST
+
+/* Any page at all: the store opens, and what it serves is what was stored. */
+START_TEST(no_damaged_page_serves_wrong_bytes)
+{
+	struct shelf *f = shelf_new();
+	char path[128], name[16];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "p/%d", i);
+		ck_assert_int_eq(shelf_insert(f, name, name), 0);
+	}
+	shelf_close(f);
+	ck_assert_int_eq(stat(path, &st), 0);
+	int fd = open(path, O_WRONLY);
+	off_t page = 2 + _i * 3 % (st.st_size / 4096 - 2);
+	for (off_t at = page * 4096; at < (page + 1) * 4096; at += 8)
+		ck_assert_int_eq(pwrite(fd,
+				     "\x02"
+				     "\x06"
+				     "arbage",
+				     8, at),
+		    8);
+	close(fd);
+	shelf_open(f);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "p/%d", i);
+		if (shelf_find(f, name) == 0)
+			ck_assert(shelf_body_is(f, slice_of(name)));
+	}
+	store_read_end(f->reader);
+	ck_assert_int_eq(shelf_insert(f, "p/1", "new"), 0);
 	shelf_free(f);
 }
 END_TEST
@@ -94,13 +278,15 @@ START_TEST(the_last_pages_may_be_missing_and_are_not_trusted)
 }
 END_TEST
 
-START_TEST(a_store_of_another_version_is_refused)
+START_TEST(a_store_of_another_version_is_set_aside)
 {
 	struct shelf *f = shelf_new();
 	shelf_flip(f, TABLE_META, 12);
 	shelf_close(f);
-	ck_assert_int_eq(open_at(f, f->path, false), -EINVAL);
+	ck_assert_int_eq(open_at(f, f->path, true), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(f->why, "version"));
+	ck_assert_int_eq(open_at(f, f->path, false), 0);
+	ck_assert_uint_eq(open_count_aside(f), 1);
 	shelf_free(f);
 }
 END_TEST
@@ -129,9 +315,15 @@ main(void)
 	TCase *tests = tcase_create("open");
 	tcase_add_test(tests, what_was_stored_is_there_after_reopening);
 	tcase_add_test(tests, places_that_are_no_store_are_refused_with_a_reason);
-	tcase_add_test(tests, a_store_cut_short_is_refused);
+	tcase_add_loop_test(tests, what_cannot_be_trusted_is_set_aside_and_a_new_store_begun, 0,
+	    (int)COUNT(open_damages));
+	tcase_add_test(tests, nothing_is_set_aside_while_another_process_has_the_store_open);
+	tcase_add_test(tests, a_visitor_sets_nothing_aside);
+	tcase_add_test(tests, an_empty_file_is_a_new_store);
+	tcase_add_test(tests, a_store_is_clean_until_it_is_written_to);
+	tcase_add_loop_test(tests, no_damaged_page_serves_wrong_bytes, 0, 40);
 	tcase_add_test(tests, the_last_pages_may_be_missing_and_are_not_trusted);
-	tcase_add_test(tests, a_store_of_another_version_is_refused);
+	tcase_add_test(tests, a_store_of_another_version_is_set_aside);
 	tcase_add_test(tests, the_larger_size_wins);
 	return suite_run("lib/store/open", tests);
 }
