@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""
+run.py -- The HTTP cache test suite through lighttpd and Apache, compared with what is expected.
+
+  run.py [--suite FOLDER] [--id ID]... [SERVER]...
+
+SERVER: lighttpd, apache; both where none is named. Each required and optimal test either passes or
+is listed, with its reason, in expected-SERVER.txt; a listed one that passes is a failure too.
+The last line is "N passed, N failed"; the exit status is 1 if any failed. DORY_BUILD: what to test.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), "support")]
+import testsite  # noqa: E402
+
+RUN_LIMIT_S = 150
+INSTALL_LIMIT_S = 240
+AGAIN_AT_MOST = 12
+INSTALLED = os.path.join(testsite.ROOT, "build-conformance")
+SERVERS = {"lighttpd": testsite.Lighttpd, "apache": testsite.Apache}
+DORY = "workers = 2\nclient_cache_control = honour"
+ROUTES = """
+[bloat page]
+key = {host} {path:path}
+origin = obey
+heuristic = yes
+keep = 1h
+[route all]
+match = GET /{path:path}
+bloat = page(host, path)
+"""
+
+
+def install():
+    """The suite as npm has it, in the version and with the checksums of package-lock.json."""
+    suite = os.path.join(INSTALLED, "node_modules", "http-cache-tests")
+    lock, copy = (os.path.join(d, "package-lock.json") for d in (HERE, INSTALLED))
+    if os.path.exists(suite) and open(lock).read() == open(copy).read():
+        return suite
+    os.makedirs(INSTALLED, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, name), INSTALLED)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"],
+                   cwd=INSTALLED, check=True, timeout=INSTALL_LIMIT_S, stdout=subprocess.DEVNULL)
+    return suite
+
+
+def run_client(suite, url, ids=()):
+    done = subprocess.run(["node", "--no-warnings", os.path.join(HERE, "client.mjs"), suite, url,
+                           *ids], stdout=subprocess.PIPE, check=True, timeout=RUN_LIMIT_S)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class SuiteBackend:
+    """In the place of testsite's scripted backend."""
+
+    def __init__(self, suite):
+        self.dir = tempfile.mkdtemp(prefix="dory-suite-")
+        port = testsite.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = testsite.Process(
+            ["node", os.path.join(HERE, "backend.mjs"), suite, str(port),
+             os.path.join(self.dir, "pid")], os.path.join(self.dir, "log"))
+        self.process.wait_for_address(("127.0.0.1", port))
+
+    def stop(self):
+        self.process.end()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def run_dory(suite, server, expected, ids=()):
+    """
+    The suite through Dory behind that web server. What fails unexpectedly is run once more, alone:
+    the suite measures ages in whole seconds, with many tests at once.
+    """
+    backend = SuiteBackend(suite)
+    testsite.backend.Backend = lambda: backend
+    site = testsite.Site(ROUTES, dory=DORY, server=server)
+    url = f"http://127.0.0.1:{site.server.port}"
+    try:
+        results = run_client(suite, url, ids)
+        again = [t for t, r in results.items()
+                 if not r["passed"] and r["kind"] != "check" and t not in expected]
+        if 0 < len(again) <= AGAIN_AT_MOST:
+            results.update(run_client(suite, url, again))
+        return results
+    finally:
+        site.close()
+
+
+def read_expected(name):
+    """`id: reason` a line."""
+    expected = {}
+    with open(os.path.join(HERE, f"expected-{name}.txt")) as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                test, reason = line.strip().split(": ", 1)
+                expected[test] = reason
+    return expected
+
+
+def compare(name, results, expected):
+    """Print what is not as expected; how many tests are, and how many are not."""
+    judged = {t: r for t, r in results.items() if r["kind"] != "check"}
+    faults = [f"{t}: expected a failure ({expected[t]}), but it passes"
+              for t, r in judged.items() if r["passed"] and t in expected]
+    faults += [f"{t} ({r['kind']}): {r['detail']}"
+               for t, r in judged.items() if not r["passed"] and t not in expected]
+    faults += [f"{t}: expected, but there is no such test" for t in expected if t not in judged]
+    for fault in faults:
+        print(f"FAIL {name}: {fault}")
+    return len(judged) - len(faults), len(faults)
+
+
+def count(results, kind):
+    of = [r["passed"] for r in results.values() if r["kind"] == kind]
+    return sum(of), len(of)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--suite", help="another edition of the suite, installed there")
+    parser.add_argument("--id", action="append", default=[], help="only this test")
+    parser.add_argument("server", nargs="*", help="lighttpd, apache")
+    args = parser.parse_args()
+    suite = args.suite or install()
+    passed = failed = 0
+    for name in args.server or SERVERS:
+        expected = read_expected(name)
+        results = run_dory(suite, SERVERS[name], expected, args.id)
+        print(f"{name}: required %d of %d, optimal %d of %d" %
+              (*count(results, "required"), *count(results, "optimal")))
+        if args.id or args.suite:
+            expected = {t: r for t, r in expected.items() if t in results}
+        good, bad = compare(name, results, expected)
+        passed, failed = passed + good, failed + bad
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
