@@ -357,6 +357,7 @@ bodyfile_doom(struct change *c, const struct record *old)
 		return rc == -ENOENT ? 0 : rc;
 	uint64_t number = c->state.next_body++;
 	c->state.file_bytes -= row.bytes < c->state.file_bytes ? row.bytes : c->state.file_bytes;
+	c->state.doomed_bytes += row.bytes;
 	row.doomed = 1;
 	MDB_val key = { sizeof(id), &id }, value = { sizeof(row), &row };
 	rc = mdb_put(c->txn, c->store->tables[TABLE_FILE], &key, &value, 0);

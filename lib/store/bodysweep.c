@@ -14,19 +14,61 @@ enum { BODYSWEEP_STEP = 256, BODYSWEEP_BATCH = 64 };
 
 /* ---- Orphans -------------------------------------------------------------------------------- */
 
-/* Does the table have it? Where it cannot be asked, let the file be. */
-static bool
-bodysweep_is_known(struct store *s, uint64_t id)
+enum bodysweep_tie {
+	BODYSWEEP_KEPT,
+	BODYSWEEP_UNKNOWN, /* The table does not have it. */
+	BODYSWEEP_LOST,    /* It has, and the entry that it was for is another now, or gone. */
+};
+
+/* Where it cannot be told, the file is to be kept. */
+static enum bodysweep_tie
+bodysweep_look(const struct store *s, MDB_txn *txn, uint64_t id)
 {
+	struct entry_name entry;
 	struct bodyfile_row row;
+	struct record record;
 	struct slice name;
+	int rc = bodyfile_get(s, txn, id, &row, &name);
+
+	if (rc == -ENOENT)
+		return BODYSWEEP_UNKNOWN;
+	if (rc != 0 || row.doomed != 0 || name.len > sizeof(entry.bytes))
+		return BODYSWEEP_KEPT;
+	memcpy(entry.bytes, name.at, name.len);
+	entry.len = name.len;
+	rc = entry_get(s, txn, &entry, &record);
+	return rc == -ENOENT || (rc == 0 && record.entry.body_file != id) ? BODYSWEEP_LOST
+									  : BODYSWEEP_KEPT;
+}
+
+static enum bodysweep_tie
+bodysweep_tie(const struct store *s, uint64_t id)
+{
 	MDB_txn *txn;
 
 	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
-		return true;
-	int rc = bodyfile_get(s, txn, id, &row, &name);
+		return BODYSWEEP_KEPT;
+	enum bodysweep_tie tie = bodysweep_look(s, txn, id);
 	mdb_txn_abort(txn);
-	return rc != -ENOENT;
+	return tie;
+}
+
+/* What a record that failed its check said of its file was not believed, so the file was left. */
+static void
+bodysweep_doom_lost(struct store *s, uint64_t id)
+{
+	struct record lost = { .entry.body_file = id };
+	struct change c;
+	int rc = change_begin(s, &c);
+
+	if (rc == 0 && bodysweep_look(s, c.txn, id) == BODYSWEEP_LOST)
+		rc = bodyfile_doom(&c, &lost);
+	if (rc == 0)
+		rc = change_commit(&c);
+	if (rc != 0) {
+		log_warn("store %s: dropping a body file: %s", s->path, strerror(-rc));
+		change_abort(&c);
+	}
 }
 
 /*
@@ -40,13 +82,18 @@ bodysweep_judge(struct store *s, int directory, const char *name)
 	uint64_t id = strtoull(name, &end, 16);
 	bool temporary = strcmp(end, ".tmp") == 0;
 
-	if (end == name || (*end != '\0' && !temporary) ||
-	    (!temporary && bodysweep_is_known(s, id)))
+	if (end == name || (*end != '\0' && !temporary))
+		return;
+	enum bodysweep_tie tie = temporary ? BODYSWEEP_UNKNOWN : bodysweep_tie(s, id);
+	if (tie == BODYSWEEP_LOST)
+		bodysweep_doom_lost(s, id);
+	if (tie != BODYSWEEP_UNKNOWN)
 		return;
 	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && (temporary || !bodysweep_is_known(s, id)))
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+	    (temporary || bodysweep_tie(s, id) == BODYSWEEP_UNKNOWN))
 		unlinkat(directory, name, 0);
 	close(fd);
 }
@@ -102,17 +149,24 @@ struct bodysweep_row {
 	uint64_t id;
 };
 
+bool
+bodysweep_is_pressed(const struct store *s, const struct meta_state *state)
+{
+	return state->doomed_bytes > s->size_bytes / BODYFILE_LINGER_SHARE;
+}
+
 /* A clock that was set back must not keep files for ever: what went in the future is due too. */
 static bool
-bodysweep_is_due(int64_t when_s, int64_t now_s)
+bodysweep_is_due(int64_t when_s, int64_t now_s, int64_t linger_s)
 {
-	return when_s > now_s || now_s - when_s >= BODYFILE_LINGER_S;
+	return when_s > now_s || now_s - when_s >= linger_s;
 }
 
 /* The oldest that are due. Returns how many. */
 static size_t
 bodysweep_find_due(struct store *s, int64_t now_s, struct bodysweep_row rows[BODYSWEEP_BATCH])
 {
+	struct meta_state state = { 0 };
 	MDB_cursor *cursor;
 	MDB_txn *txn;
 	MDB_val key, value;
@@ -121,12 +175,15 @@ bodysweep_find_due(struct store *s, int64_t now_s, struct bodysweep_row rows[BOD
 
 	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
 		return 0;
+	int64_t linger_s = meta_read(s, txn, &state) == 0 && bodysweep_is_pressed(s, &state)
+			       ? BODYFILE_LINGER_LEAST_S
+			       : BODYFILE_LINGER_S;
 	int rc = mdb_cursor_open(txn, s->tables[TABLE_DOOMED], &cursor);
 	if (rc == 0) {
 		while (n < BODYSWEEP_BATCH && mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0 &&
 		       key.mv_size == sizeof(rows[n].number) && value.mv_size == sizeof(when)) {
 			memcpy(when, value.mv_data, sizeof(when));
-			if (!bodysweep_is_due(when[1], now_s))
+			if (!bodysweep_is_due(when[1], now_s, linger_s))
 				break;
 			memcpy(&rows[n].number, key.mv_data, sizeof(rows[n].number));
 			rows[n++].id = (uint64_t)when[0];
@@ -142,7 +199,12 @@ bodysweep_forget(struct change *c, const struct bodysweep_row *row)
 {
 	uint64_t number = row->number, id = row->id;
 	MDB_val key = { sizeof(number), &number };
+	struct bodyfile_row file;
+	struct slice name;
 
+	if (bodyfile_get(c->store, c->txn, id, &file, &name) == 0)
+		c->state.doomed_bytes -=
+		    file.bytes < c->state.doomed_bytes ? file.bytes : c->state.doomed_bytes;
 	int rc = mdb_del(c->txn, c->store->tables[TABLE_DOOMED], &key, NULL);
 	key = (MDB_val){ sizeof(id), &id };
 	if (rc == 0 || rc == MDB_NOTFOUND)

@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 static const uint32_t meta_magic = 0x53726f44; /* "DorS" */
-enum { META_VERSION = 2, META_NAME_MAX = 400, META_INTENT_SHIFT = 24 };
+enum { META_VERSION = 3, META_NAME_MAX = 400, META_INTENT_SHIFT = 24 };
 
 static uint64_t
 meta_checksum(const struct meta_state *state)

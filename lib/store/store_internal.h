@@ -85,7 +85,8 @@ struct meta_state {
 	uint64_t floor;
 	uint64_t switches;
 	uint64_t next_body, next_queue, next_intent; /* 0 is never given. */
-	uint64_t file_bytes; /* Blocks of the body files that entries name. */
+	uint64_t file_bytes;   /* Blocks of the body files that entries name. */
+	uint64_t doomed_bytes; /* Of those whose entry went, and that are still there. */
 };
 
 void meta_init(struct meta_state *state, uint64_t id);

@@ -50,6 +50,7 @@ writer_run(struct writer *w, struct store_job *first, size_t n)
 		writer_run_each(s, first, n);
 	bodyfile_settle(s, first, n);
 	w->sweep = end.trash_rows > 0 || w->sweep;
+	w->doomed = bodysweep_is_pressed(s, &end.state) || w->doomed;
 	w->prune = end.deflated_rows > s->deflated_max || w->prune;
 	while (n-- > 0) {
 		struct store_job *next = first->next;

@@ -208,6 +208,44 @@ START_TEST(a_clock_that_was_set_back_keeps_no_file)
 }
 END_TEST
 
+START_TEST(what_lingers_goes_sooner_where_it_is_much_of_the_store)
+{
+	struct shelf *f = files_new();
+	struct store_stat stat;
+
+	ck_assert_int_eq(files_insert(f, "p/1", SHELF_SIZE / BODYFILE_LINGER_SHARE + 1, 1), 0);
+	files_remove(f, "p/1");
+	files_sweep_doomed(f, clock_wall_s() + 1);
+	ck_assert_int_eq(files_count(f), 1);
+	shelf_look(f);
+	ck_assert_int_eq(store_stat(f->reader, &stat), 0);
+	ck_assert_uint_gt(stat.used_bytes, SHELF_SIZE / BODYFILE_LINGER_SHARE);
+	files_sweep_doomed(f, clock_wall_s() + BODYFILE_LINGER_LEAST_S + 1);
+	ck_assert_int_eq(files_count(f), 0);
+	shelf_look(f);
+	ck_assert_uint_eq(f->reader->state.doomed_bytes, 0);
+	shelf_free(f);
+}
+END_TEST
+
+START_TEST(the_file_of_a_record_that_failed_its_check_goes_too)
+{
+	struct shelf *f = files_new();
+
+	ck_assert_int_eq(files_insert(f, "p/1", BIG, 1), 0);
+	shelf_flip(f, TABLE_ENTRY, 60);
+	ck_assert_int_eq(shelf_find(f, "p/1"), -EBADMSG);
+	files_remove(f, "p/1");
+	ck_assert_uint_eq(files_bytes(f), BIG_BLOCKS);
+	files_walk(f);
+	ck_assert_uint_eq(files_bytes(f), 0);
+	files_sweep_doomed(f, clock_wall_s() + BODYFILE_LINGER_S + 1);
+	ck_assert_int_eq(files_count(f), 0);
+	ck_assert_uint_eq(shelf_rows(f, TABLE_FILE), 0);
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(freshening_keeps_the_file)
 {
 	struct shelf *f = files_new();
@@ -433,6 +471,8 @@ main(void)
 	tcase_add_test(tests, files_fill_the_store);
 	tcase_add_test(tests, a_file_outlives_its_entry_for_a_while_and_its_descriptor_for_longer);
 	tcase_add_test(tests, a_clock_that_was_set_back_keeps_no_file);
+	tcase_add_test(tests, what_lingers_goes_sooner_where_it_is_much_of_the_store);
+	tcase_add_test(tests, the_file_of_a_record_that_failed_its_check_goes_too);
 	tcase_add_test(tests, freshening_keeps_the_file);
 	tcase_add_test(tests, a_refused_insert_leaves_no_file);
 	tcase_add_loop_test(tests, a_missing_short_or_changed_file_is_no_body, 0, 5);
