@@ -166,9 +166,8 @@ conn_send_file(
 	for (size_t i = 0; i < n; i++)
 		x->sent_bytes += parts[i].iov_len;
 	x->sent_bytes += file->length;
-	int rc = c->gone ? -EPIPE
-			 : record_send(
-			       c->fd, c->body.request_id, parts, n, RECORD_MORE, &c->outbox.bytes);
+	/* Kept, to go in one call with the first of the body. */
+	int rc = record_send(-1, c->body.request_id, parts, n, RECORD_MORE, &c->outbox.bytes);
 	outbox_put_file(&c->outbox, file, c->body.request_id);
 	c->gone = c->gone || rc != 0;
 	if (!conn_flush(c) && !conn_watch(c, false))

@@ -6,7 +6,7 @@
 
 /*
  * What waits for a socket: bytes, and behind them a part of a file, which is sent as STDOUT
- * records from its descriptor (sendfile(2)) and ends the answer. Nothing may be added behind a
+ * records from its descriptor and ends the answer. Nothing may be added behind a
  * file. A zeroed struct is empty. One thread at a time.
  */
 struct outbox {

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-enum { RECORD_IOV = 512, RECORD_HEADERS = 64, RECORD_HEADER = 8, RECORD_TAIL = 24 };
+enum { RECORD_IOV = 512, RECORD_HEADERS = 64, RECORD_HEADER = 8 };
 enum { RECORD_VERSION = 1, RECORD_END_REQUEST = 3, RECORD_STDOUT = 6 };
 
 /* What one sendmsg carries. */
@@ -13,7 +13,7 @@ struct record_batch {
 	size_t n;
 	unsigned char headers[RECORD_HEADERS][RECORD_HEADER];
 	size_t n_headers;
-	unsigned char tail[RECORD_TAIL];
+	unsigned char tail[RECORD_FRAME_MAX];
 };
 
 /* Where in the parts the next byte is. */
@@ -40,29 +40,21 @@ record_header(unsigned char *at, unsigned type, uint16_t request_id, size_t cont
 
 /* Application status 0, and the request is complete. */
 static void
-record_tail(unsigned char at[RECORD_TAIL], uint16_t request_id)
+record_tail(unsigned char at[RECORD_FRAME_MAX], uint16_t request_id)
 {
-	memset(at, 0, RECORD_TAIL);
+	memset(at, 0, RECORD_FRAME_MAX);
 	record_header(at, RECORD_STDOUT, request_id, 0);
 	record_header(at + RECORD_HEADER, RECORD_END_REQUEST, request_id, RECORD_HEADER);
 }
 
-void
-record_put_header(uint16_t request_id, size_t content, struct buf *out)
+size_t
+record_frame(unsigned char at[RECORD_FRAME_MAX], uint16_t request_id, size_t content)
 {
-	unsigned char header[RECORD_HEADER];
-
-	record_header(header, RECORD_STDOUT, request_id, content);
-	buf_append(out, header, sizeof(header));
-}
-
-void
-record_put_end(uint16_t request_id, struct buf *out)
-{
-	unsigned char tail[RECORD_TAIL];
-
-	record_tail(tail, request_id);
-	buf_append(out, tail, sizeof(tail));
+	if (content > 0)
+		record_header(at, RECORD_STDOUT, request_id, content);
+	else
+		record_tail(at, request_id);
+	return content > 0 ? RECORD_HEADER : RECORD_FRAME_MAX;
 }
 
 static void
@@ -165,7 +157,7 @@ record_send(int fd, uint16_t request_id, const struct iovec *parts, size_t n, en
 	while (more && !backlog->failed) {
 		record_fill(&batch, &cursor, request_id, end);
 		more = cursor.left > 0;
-		ssize_t sent = backlog->len > 0 ? 0 : record_sendmsg(fd, &batch);
+		ssize_t sent = fd < 0 || backlog->len > 0 ? 0 : record_sendmsg(fd, &batch);
 		if (sent < 0)
 			return (int)sent;
 		record_keep(&batch, (size_t)sent, backlog);

@@ -17,15 +17,17 @@ enum record_end { RECORD_MORE, RECORD_LAST };
  * specification 5.3, 5.5), on a non-blocking socket. What it does not take at once is copied to
  * `backlog`; where that holds something already, all is.
  *
+ * fd:      -1: nothing is sent, all is kept.
  * Returns: 0; -EPIPE and its like when the peer is gone; -ENOMEM.
  */
 int record_send(int fd, uint16_t request_id, const struct iovec *parts, size_t n,
     enum record_end end, struct buf *backlog) NODISCARD;
 
-/* The header of a STDOUT record of `content` bytes, at most RECORD_CONTENT_MAX. */
-void record_put_header(uint16_t request_id, size_t content, struct buf *out);
-
-/* The empty STDOUT record and END_REQUEST. */
-void record_put_end(uint16_t request_id, struct buf *out);
+/*
+ * What stands before `content` bytes of output, at most RECORD_CONTENT_MAX: a STDOUT header; or,
+ * with 0, what ends the answer: an empty STDOUT record and END_REQUEST. Returns its length.
+ */
+enum { RECORD_FRAME_MAX = 24 };
+size_t record_frame(unsigned char at[RECORD_FRAME_MAX], uint16_t request_id, size_t content);
 
 #endif
