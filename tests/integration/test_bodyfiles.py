@@ -9,7 +9,7 @@ import unittest
 
 import fcgi
 from backend import page
-from testsite import DORYD, ROOT, WAIT_S, Apache, Lighttpd, SiteCase, wait_until
+from testsite import (DORYD, WAIT_S, Apache, Lighttpd, SiteCase, sendfile_lines, wait_until)
 from test_bodies import digest, noise
 
 BIG = 300000
@@ -31,12 +31,6 @@ bloat = kept(name)
 """
 
 
-def sendfile_lines():
-    """What config/lighttpd.conf says about files, taken out of its comments."""
-    with open(os.path.join(ROOT, "config", "lighttpd.conf")) as f:
-        return "".join("," + line for line in re.findall(r'^ +# ("x-sendfile.*),$', f.read(), re.M))
-
-
 def sending_lighttpd(folder, address):
     """As root it runs as www-data, which may use what its group may."""
     store = os.path.join(folder, "store")
@@ -54,8 +48,7 @@ def sending_lighttpd(folder, address):
         for name in ("lighttpd.log", "lighttpd.out"):
             with open(os.path.join(folder, name), "a"):
                 shutil.chown(os.path.join(folder, name), user="www-data")
-    return Lighttpd(folder, address, more=more,
-                    fastcgi=sendfile_lines().replace("/var/cache/dory", store))
+    return Lighttpd(folder, address, more=more, fastcgi=sendfile_lines(folder))
 
 
 class FileCase(SiteCase):

@@ -3,6 +3,7 @@ import concurrent.futures
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -182,6 +183,14 @@ class Lighttpd(Process):
             except AssertionError:
                 self.end()
         raise AssertionError("lighttpd does not start:\n" + self.output())
+
+
+def sendfile_lines(folder):
+    """What config/lighttpd.conf has in comments about files, for the store in that folder."""
+    with open(os.path.join(ROOT, "config", "lighttpd.conf")) as f:
+        lines = re.findall(r'^ +# ("x-sendfile.*),$', f.read(), re.M)
+    return "".join("," + line for line in lines).replace("/var/cache/dory",
+                                                         os.path.join(folder, "store"))
 
 
 class Apache(Process):
