@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "store/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +103,9 @@ bodyfile_start(struct store *s, const struct store_options *options, char *why)
 	s->verified = calloc(BODYFILE_VERIFIED, sizeof(*s->verified));
 	if (s->verified == NULL || len < 0 || (size_t)len >= sizeof(path))
 		rc = ENOMEM;
-	else if (!options->must_exist && mkdir(path, 0700) != 0 && errno != EEXIST)
+	else if (!options->must_exist && mkdir(path, 0700) == 0)
+		rc = -place_sync(s->path);
+	else if (!options->must_exist && errno != EEXIST)
 		rc = errno;
 	if (rc == 0) {
 		s->bodies_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

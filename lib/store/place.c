@@ -175,6 +175,18 @@ place_check_files(const char *path, bool must_exist, char *why)
 }
 
 int
+place_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* EINVAL: a file system that has no such thing. */
+	int rc = fd < 0 || (fsync(fd) != 0 && errno != EINVAL) ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int
 place_guard(const char *path)
 {
 	char file[PLACE_PATH_MAX];

@@ -42,6 +42,14 @@ bool place_is_new(const char *path);
 void place_mark_clean(const char *path);
 
 /*
+ * Have the names in the directory on disk: a new file's bytes may be there for good, and its name
+ * gone after a power cut, or an old file back that was moved away. Blocks on disk.
+ *
+ * Returns: 0; negative errno.
+ */
+int place_sync(const char *path) NODISCARD;
+
+/*
  * LMDB may fail to open while another process opens or closes: take turns. Waits two seconds at
  * most, for a stopped process must not stop others.
  *

@@ -230,6 +230,10 @@ store_make_tables(struct store *s, char *why)
 	id |= 1; /* 0 stands for none. */
 	meta_init(&state, id);
 	s->id = id;
+	/* Its name first: a deflate must not be acknowledged by a file that may be gone tomorrow,
+	 * or, where an older store was moved away, be that one again. */
+	if (rc == 0)
+		rc = -place_sync(s->path);
 	if (rc == 0)
 		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc == 0)
