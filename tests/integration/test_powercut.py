@@ -1,0 +1,182 @@
+"""test_powercut.py -- The power fails at random moments: what is on disk then is right, or gone."""
+import collections
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from backend import page
+from testsite import BUILD, TOKEN, WAIT_S, SiteCase
+
+POWERLOG = os.path.join(BUILD, "tests", "support", "powerlog.so")
+POWERCUT = os.path.join(BUILD, "tests", "support", "powercut")
+SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
+CUTS = int(os.environ.get("DORY_POWERCUTS", "200" if SANITIZED else "2000"))
+SECONDS = float(os.environ.get("DORY_POWERCUT_S", "3"))  # How long the load is recorded.
+SEED = int(os.environ.get("DORY_SEED", "1"))
+KEYS = range(150)
+READERS = 4
+PROCESSES = 2  # That cut and check.
+MARK = 9  # enum powerlog_kind: POWERLOG_MARK.
+
+ROUTES = """
+[bloat item]
+key = {id:uint}
+timeout = 1h
+tags = shelf-{id}
+[route item]
+match = GET /item/{id:uint}
+bloat = item(id)
+[route write]
+match = POST /write/{id:uint}
+deflate = item(id)
+"""
+BYTES = bytes(range(256)) * 500
+
+
+def length(key):
+    """100 bytes to 100 KiB, each order of size as often as the others."""
+    return int(100 * 1024 ** (key / len(KEYS)))
+
+
+def body(key, version):
+    """What powercut.c knows to be right."""
+    head = b"%d %d %d\n" % (key, version, length(key))
+    start = (key * 31 + version * 7 + len(head)) % 256
+    return head + BYTES[start:start + length(key) - len(head)]
+
+
+class PowerCut(SiteCase):
+    """
+    doryd runs with powerlog.so, which records its writes and syncs in one log. When a client has
+    been told that a deflate is done, the test appends a mark: from there on, whatever the disk
+    kept of the rest, nothing older than the mark's version may live.
+    """
+    ROUTES = ROUTES
+    LIGHTTPD = False
+    DORY = "workers = 2\nbody_file_min = 40K"
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.mkdtemp(
+            prefix="dory-power-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.log = os.path.join(self.folder, "log")
+        self.marks = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.addCleanup(os.close, self.marks)
+        self.versions = {key: 1 for key in KEYS}
+        self.stop = threading.Event()
+        self.faults = []
+        for key in KEYS:
+            self.backend.on(f"/item/{key}", lambda request, key=key:
+                            page(body(key, self.versions[key])))
+            self.backend.on(f"/write/{key}", lambda request, key=key: self.written(key))
+
+    # ---- the load
+
+    def record(self):
+        """A daemon on a store that is recorded from its first byte on, and all that is done."""
+        self.site.doryd.stop()
+        self.site.doryds.remove(self.site.doryd)
+        shutil.rmtree(os.path.join(self.site.dir, "store"))
+        self.site.doryd = self.site.start_doryd(env={
+            "LD_PRELOAD": POWERLOG, "DORY_POWERLOG": self.log,
+            "DORY_POWERLOG_DIR": os.path.join(self.site.dir, "store"),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+        # Each key has one writer, so that its versions come in order.
+        calls = [(self.deflate, 0), (self.deflate, 1), (self.write, 2)]
+        calls += [(self.read, seed) for seed in range(READERS)]
+        threads = [threading.Thread(target=self.guarded, args=call) for call in calls]
+        for thread in threads:
+            thread.start()
+        self.stop.wait(SECONDS)
+        self.stop.set()
+        for thread in threads:
+            thread.join(WAIT_S)
+        self.assertEqual(self.faults, [])
+        self.assertEqual(self.site.metric("store_errors"), 0)
+        self.site.doryd.stop()
+
+    def guarded(self, run, number):
+        try:
+            chance = random.Random(SEED * 100 + number)
+            with self.site.doryd.connect() as connection:
+                while not self.stop.is_set():
+                    run(connection, chance, number)
+        except Exception as fault:  # pylint: disable=broad-except
+            self.faults.append(repr(fault))
+            self.stop.set()
+
+    def read(self, connection, chance, _):
+        key = chance.choice(KEYS)
+        got = connection.ask("GET", f"/item/{key}", keep=True)
+        self.assertEqual((got.status, len(got.body)), (200, length(key)))
+
+    def deflate(self, connection, chance, writer):
+        """Make a new version, deflate, and note for each key covered what was there before."""
+        key = chance.choice(KEYS[writer::3])
+        self.versions[key] += 1
+        scope = chance.choice([f"item({key})"] * 12 + [f"tag:shelf-{key}"] * 6 + ["item(*)", "*"])
+        before = {key: self.versions[key]} if str(key) in scope else dict(self.versions)
+        hard = chance.random() < 0.8
+        got = connection.ask("POST", "/_dory/deflate" + "?soft=1" * (not hard), scope.encode(),
+                             host="localhost", headers=[("Dory-Token", TOKEN)], keep=True)
+        self.assertEqual(got.status, 200, got.text)
+        sequence = int(got.text.partition('"sequence":')[2].partition(",")[0].strip(" }\n"))
+        for covered, version in before.items():
+            self.mark(covered, version, sequence, hard)
+        time.sleep(chance.random() * 0.01)  # Something must be stored in between.
+
+    def write(self, connection, chance, writer):
+        key = chance.choice(KEYS[writer::3])
+        got = connection.ask("POST", f"/write/{key}", b"x", keep=True)
+        self.assertEqual(got.status, 200, got.text)
+        time.sleep(chance.random() * 0.01)
+
+    def written(self, key):
+        """The backend did it: that is never forgotten, though nobody was told yet."""
+        self.versions[key] += 1
+        self.mark(key, self.versions[key], 0, True)
+        return page("done")
+
+    def mark(self, key, version, sequence, hard):
+        mark = struct.pack("=IIQII", key, version, sequence, hard, 0)
+        os.write(self.marks, struct.pack("=IIQQ", MARK, len(mark), 0, 0) + mark)
+
+    # ---- the cuts
+
+    def cut(self, cuts, *more):
+        harm, counts, running = [], collections.Counter(), []
+        for number in range(PROCESSES):
+            folder = tempfile.mkdtemp(dir=self.folder)
+            running.append(subprocess.Popen(
+                [POWERCUT, self.log, str(cuts // PROCESSES), str(SEED * 100 + number), folder,
+                 *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        for child in running:
+            out = child.communicate(timeout=200)[0]
+            self.assertIn(child.returncode, (0, 1), out)
+            for line in out.splitlines():
+                if line.startswith("harm "):
+                    harm.append(line)
+                else:
+                    counts[line.split()[0]] += int(line.split()[1])
+        print(" ".join(f"{name}={count}" for name, count in counts.items()), *more)
+        return counts, "\n".join(harm)
+
+    def test_what_was_acknowledged_outlives_power_cuts(self):
+        self.record()
+        counts, harm = self.cut(CUTS)
+        self.assertEqual(counts["harmed"], 0, harm)
+        self.assertEqual(counts["lost"], 0, "a store was lost")
+        self.assertEqual(counts["cuts"], CUTS)
+        # It looked at enough: at entries that live, that were deflated, and at files.
+        self.assertGreater(counts["alive"], 10 * CUTS)
+        self.assertGreater(counts["older"], CUTS)
+        self.assertGreater(counts["files"], CUTS)
+        # A disk that only says that it synced breaks it, and the checks above see that.
+        counts, harm = self.cut(100, "lying-disk")
+        self.assertGreater(counts["harmed"] + counts["lost"], 30, harm)
