@@ -7,6 +7,8 @@
 #include "base/metrics.h"
 #include "serve.h"
 
+#include <errno.h>
+
 /* Would the other's response be of use to who asks now, as far as deflates go? */
 static bool
 await_is_worth_it(struct flight *f)
@@ -118,12 +120,11 @@ void
 await_settle(struct flight *f)
 {
 	bool useless = f->state == FLIGHT_FAILED || (f->state >= FLIGHT_HEAD && !f->storable);
+	bool over = f->state == FLIGHT_WHOLE && f->stored && f->jobs == 0;
+	int rc = f->stores[0].job.rc;
 
-	if (f->lease.word == 0)
+	if (f->lease.word == 0 || !(useless || over))
 		return;
-	/* What only its own client may have is fetched by all side by side, not one by one. */
-	if (useless)
-		lease_release(f->worker->all->leases, &f->lease, true);
-	else if (f->state == FLIGHT_WHOLE && f->stored && f->jobs == 0)
-		await_end(f);
+	/* What others will not find in the store they fetch side by side, not one by one. */
+	lease_release(f->worker->all->leases, &f->lease, useless || (rc != 0 && rc != -ESTALE));
 }

@@ -285,6 +285,8 @@ landing_store(struct flight *f)
 	job->head = slice_of(stored);
 	job->body = buf_as_slice(&f->body);
 	if (stored == NULL || (f->vary.len > 0 && !landing_store_vary(f)) ||
-	    flight_submit(f, &f->stores[0]) != 0)
+	    flight_submit(f, &f->stores[0]) != 0) {
 		metric_add(METRIC_STORE_ERRORS, 1);
+		job->rc = -EIO;
+	}
 }

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEASE_SLOTS = 16384, LEASE_PROCESSES = 1024, LEASE_PATH_MAX = 4096 };
+enum { LEASE_SLOTS = 16384, LEASE_PROCESSES = 1024, LEASE_PATH_MAX = 4096, LEASE_BLOCK = 512 };
 /* Two processes read their clocks one after the other. */
 enum { LEASE_SLACK_MS = 1000 };
 enum { LEASE_TAG_SHIFT = 32, LEASE_PROCESS_SHIFT = 22, LEASE_ALONE_SHIFT = 6 };
@@ -126,7 +126,7 @@ lease_open_file(const char *directory)
 	else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		rc = -EINVAL;
 	/* Room for all of it now: a page that finds none later would end the process. */
-	if (rc == 0)
+	if (rc == 0 && st.st_blocks * LEASE_BLOCK < (blkcnt_t)sizeof(struct lease_file))
 		rc = -posix_fallocate(fd, 0, sizeof(struct lease_file));
 	if (rc == 0)
 		return fd;

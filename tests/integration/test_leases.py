@@ -1,5 +1,6 @@
 """test_leases.py -- One fetch for each key among processes: doryds and CGI programs on one store."""
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -27,6 +28,7 @@ bloat = brief(name)
 """
 KEY = "/page/a"
 FETCHES = "misses+collapsed+leases_awaited"
+SHORT_S = 4  # What never comes where a guard is taken away.
 SOON_S = 1.5  # Less than it takes until a process that is stopped is overtaken.
 
 
@@ -95,7 +97,7 @@ class TwoProcesses(LeaseCase):
         self.site.deflate("page(a)", doryd=self.one)
         second = self.begin(self.two)
         # While the first is still held: to wait for it would be to wait for nothing.
-        self.assertEqual(len(self.backend.wait_for(KEY, 2)), 2)
+        self.backend.wait_for(KEY, 2, SHORT_S)
         self.backend.release(KEY)
         self.assert_text(first.read(), "old")
         self.assert_text(second.read(), "new")
@@ -106,7 +108,7 @@ class TwoProcesses(LeaseCase):
         self.version = "new"
         self.site.deflate("page(a)", doryd=self.one)
         after = self.begin(self.two)
-        self.backend.wait_for(KEY, 2)
+        self.backend.wait_for(KEY, 2, SHORT_S)
         self.backend.release(KEY)
         self.assert_text(first.read(), "old")
         self.assert_text(before.read(), "new")
@@ -124,20 +126,31 @@ class TwoProcesses(LeaseCase):
         self.assertEqual(self.backend.count(KEY), 2)
 
     def test_what_may_not_be_stored_is_fetched_side_by_side(self):
-        # The first ends when both others are there: one after the other they never would be.
         self.backend.on(KEY, lambda _: page("mine", cache_control="private"))
+        self.check_side_by_side("mine")
+
+    def test_what_cannot_be_stored_is_fetched_side_by_side(self):
+        for doryd in self.doryds:
+            resource.prlimit(doryd.pid, resource.RLIMIT_FSIZE, (32768, 32768))
+        self.backend.on(KEY, lambda _: page("x" * 200000))
+        self.check_side_by_side("x" * 200000)
+
+    def check_side_by_side(self, text):
         first = self.hold_with(self.one)
-        others = [self.begin_waiting(self.two)]
+        second = self.begin_waiting(self.two)
         self.backend.release(KEY)
-        self.assert_text(first.read(), "mine")
-        self.assert_text(others[0].read(), "mine")
+        self.assert_text(first.read(), text)
+        self.assert_text(second.read(), text)
+        for doryd in self.doryds:
+            wait_until(lambda d=doryd: self.site.metric("flights", d) == 0, "all is over")
+        # Both reach the backend while it answers neither.
         self.backend.hold(KEY)
         n = self.backend.count(KEY)
         others = [self.begin(self.one), self.begin(self.two)]
         self.backend.wait_for(KEY, n + 2)
         self.backend.release(KEY)
         for other in others:
-            self.assert_text(other.read(), "mine")
+            self.assert_text(other.read(), text)
 
     def test_a_head_that_may_not_be_stored_frees_who_waits_at_once(self):
         head = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 4\r\n\r\n"
