@@ -1,10 +1,12 @@
 """test_store_faults.py -- A store that breaks: the site stays up, tells why, and is well again."""
 import os
 import shutil
+import signal
+import subprocess
 import time
 
 from backend import page
-from testsite import TOKEN, SiteCase, wait_until
+from testsite import BUILD, TOKEN, SiteCase, wait_until
 
 ROUTES = """
 [bloat page]
@@ -214,3 +216,167 @@ class Together(FaultCase):
                 doryd.stop()
                 self.site.doryds.remove(doryd)
             self.site.doryd = doryds[0]
+
+
+class Injected(FaultCase):
+    """Writes and syncs that fail: a library between doryd and the disk does it."""
+
+    def setUp(self):
+        super().setUp()
+        self.fault = os.path.join(self.site.dir, "fault")
+        shim = os.path.join(BUILD, "tests", "support", "faultfs.so")
+        self.site.doryd.stop()
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.restart(env={"LD_PRELOAD": shim, "FAULTFS": self.fault, "ASAN_OPTIONS": asan})
+        self.store_page("kept")
+
+    def break_with(self, word):
+        with open(self.fault + ".new", "w") as f:
+            f.write(word)
+        os.rename(self.fault + ".new", self.fault)
+
+    def mend(self):
+        os.unlink(self.fault)
+
+    def assert_deflate_fails_and_page_stays_right(self):
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.get("kept")
+
+    def assert_deflates(self):
+        self.wait_until_well("kept")
+        self.assertEqual(self.deflate_status("page(kept)"), 200)
+        self.assert_fetched(self.get("kept"))
+
+    def test_no_space_left(self):
+        self.break_with("enospc")
+        for i in range(5):
+            self.get(f"new{i}")
+        self.assert_hit(self.get("kept"))
+        wait_until(lambda: "store-full" in self.get("more").cache_status, "the reason")
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.mend()
+        self.wait_until_well()
+        self.assert_deflates()
+
+    def test_a_failed_sync_is_no_acknowledgement_and_the_next_deflate_is(self):
+        self.break_with("sync")
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.mend()
+        self.assert_deflates()
+
+    def test_three_failed_commits_set_the_store_aside(self):
+        self.break_with("sync")
+        for _ in range(3):
+            self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.mend()
+        wait_until(lambda: "set aside as" in self.site.doryd.output(), "it is set aside", 2)
+        self.assert_fetched(self.get("kept"))
+        self.assert_deflates()
+
+    def test_after_a_failed_meta_page_lmdb_is_opened_anew(self):
+        descriptors = self.site.doryd.descriptors()
+        self.break_with("meta")
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.get("kept")
+        self.mend()
+        self.assert_deflates()
+        self.assertLessEqual(self.site.doryd.descriptors(), descriptors + 4)
+
+    def test_failed_data_writes(self):
+        self.break_with("eio")
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.get("kept")
+        self.mend()
+        self.assert_deflates()
+
+
+class InUse(FaultCase):
+    def test_a_file_cut_short_in_use_ends_doryd_with_70_and_the_next_serves(self):
+        self.store_page("kept")
+        os.truncate(self.data, 8192)
+        try:
+            self.site.doryd.ask("GET", "/page/kept")
+        except OSError:
+            pass  # Its connection ends with it.
+        self.assertEqual(self.site.doryd.child.wait(5), 70)
+        self.assertIn("cut short", self.site.doryd.output())
+        self.restart()
+        self.assert_fetched(self.get("kept"))
+        self.wait_until_well()
+
+    def test_a_stopped_process_that_holds_the_write_lock_holds_up_no_page(self):
+        self.store_page("kept")
+        holder = subprocess.Popen(
+            ["/usr/bin/python3", "-c", HOLDER, self.store], stdout=subprocess.PIPE)
+        try:
+            self.assertEqual(holder.stdout.readline(), b"held\n")
+            holder.send_signal(signal.SIGSTOP)
+            late = self.site.later(self.deflate_status, "page(kept)")
+            wait_until(lambda: "store-busy" in self.get("other").cache_status, "the reason", 5)
+            self.assert_hit(self.get("kept"))
+            self.assertEqual(late.result(15), 503)
+        finally:
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+        self.wait_until_well()
+        self.assertEqual(self.deflate_status("page(well)"), 200)
+        self.assert_fetched(self.get("well"))
+
+
+# Takes LMDB's write lock, as a process that was stopped within a transaction has it.
+HOLDER = """
+import ctypes, sys, time
+lmdb = ctypes.CDLL("liblmdb.so.0")
+env, txn = ctypes.c_void_p(), ctypes.c_void_p()
+assert lmdb.mdb_env_create(ctypes.byref(env)) == 0
+assert lmdb.mdb_env_set_maxdbs(env, 16) == 0
+assert lmdb.mdb_env_open(env, sys.argv[1].encode(), 0x200000 | 0x40000 | 0x800000, 0o600) == 0
+assert lmdb.mdb_txn_begin(env, None, 0, ctypes.byref(txn)) == 0
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+class Mounts(FaultCase):
+    """What takes root, and the right to mount."""
+
+    def mount(self, *args):
+        done = subprocess.run(["mount", *args], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("mount is not allowed here: " + done.stderr.strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", self.store], capture_output=True,
+                        check=False)
+
+    def test_a_read_only_disk_at_start(self):
+        self.store_page("kept")
+        self.site.doryd.stop()
+        self.mount("--bind", self.store, self.store)
+        subprocess.run(["mount", "-o", "remount,bind,ro", self.store], check=True)
+        self.restart()
+        self.assert_passes("store-readonly")
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        subprocess.run(["mount", "-o", "remount,bind,rw", self.store], check=True)
+        wait_until(lambda: "hit" in self.get("kept").cache_status, "a hit again", WELL_S)
+        self.site.doryd.stop()
+        self.site.doryds.remove(self.site.doryd)
+        subprocess.run(["umount", self.store], check=True)
+        self.site.doryd = self.site.start_doryd()
+
+    def test_a_full_disk(self):
+        self.site.doryd.stop()
+        shutil.rmtree(self.store)
+        os.mkdir(self.store, 0o700)
+        self.mount("-t", "tmpfs", "-o", "size=3M,mode=0700", "none", self.store)
+        self.backend.default = lambda request: page("this is " + request.path + "x" * 30000)
+        self.restart()
+        for i in range(200):
+            r = self.site.doryd.ask("GET", f"/page/{i}")
+            self.assertEqual((r.status, len(r.body)), (200, 30000 + len(f"this is /page/{i}")))
+        self.assertIn(self.deflate_status("page(1)"), (200, 503))
+        self.assertTrue(self.site.doryd.is_alive())
+        self.assertNotIn("set aside", self.site.doryd.output())
+        self.site.doryd.stop()
+        self.site.doryds.remove(self.site.doryd)
+        subprocess.run(["umount", self.store], check=True)
+        self.site.doryd = self.site.start_doryd()
