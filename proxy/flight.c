@@ -92,12 +92,19 @@ flight_lives(struct flight *f, struct exchange *x)
 	return same && judgement.life == STORE_ALIVE;
 }
 
+/* The last response to this was for its own client only: the next may be too. */
+static bool
+flight_is_apart(const struct exchange *x)
+{
+	return apart_is_marked(&x->worker->flights->apart, flight_hash(&x->plan), clock_mono_ms());
+}
+
 bool
 flight_join(struct exchange *x)
 {
 	struct flight *f = *flights_bucket(x->worker->flights, flight_hash(&x->plan));
 
-	if (x->alone)
+	if (x->alone || flight_is_apart(x))
 		return false;
 	while (f != NULL && !(flight_fits(f, x) && flight_lives(f, x)))
 		f = f->next;
@@ -119,6 +126,8 @@ flight_start(struct exchange *x)
 		reply_error(x, 503, "out of memory");
 		return;
 	}
+	if (f->shared && flight_is_apart(x))
+		f->shared = false;
 	flight_enter(f);
 	flight_board(f, x);
 	f->leader = x;
@@ -195,6 +204,18 @@ flight_upload_ready(struct exchange *x)
 
 /* ---- The fetch ------------------------------------------------------------------------------ */
 
+/* Who comes next learns from this response whether waiting for another is of any use. */
+static void
+flight_note_sharing(struct flight *f)
+{
+	if (f->plan.action != PLAN_CACHE)
+		return;
+	if (f->shareable)
+		apart_clear(&f->flights->apart, f->hash);
+	else if (f->shared)
+		apart_mark(&f->flights->apart, f->hash, clock_mono_ms());
+}
+
 static void
 flight_on_head(void *context, const struct answer *answer)
 {
@@ -207,6 +228,7 @@ flight_on_head(void *context, const struct answer *answer)
 		return;
 	}
 	f->state = FLIGHT_HEAD;
+	flight_note_sharing(f);
 	write_judge(f, &answer->response.fields);
 	flight_turn_soon(f);
 }

@@ -2,6 +2,7 @@
 #ifndef DORY_PROXY_FLIGHT_STATE_H
 #define DORY_PROXY_FLIGHT_STATE_H
 
+#include "apart.h"
 #include "flight.h"
 #include "origin.h"
 #include "store/lease.h"
@@ -40,6 +41,7 @@ struct flights {
 	size_t n;
 	struct flight *buckets[FLIGHT_BUCKETS];
 	struct flight_lane *lanes;
+	struct apart apart;
 };
 
 /* All of it is the owning worker's. */

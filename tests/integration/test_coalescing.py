@@ -76,6 +76,30 @@ class Coalescing(SiteCase):
     def test_a_response_with_no_store_is_not_shared(self):
         self.assert_not_shared(cache_control="no-store")
 
+    def test_after_a_private_response_nobody_waits_for_the_next(self):
+        self.backend.on("/page/a", page("mine", cache_control="private"))
+        self.site.get("/page/a")
+        self.backend.hold("/page/a")
+        crowd = [self.site.later(self.site.get, "/page/a") for _ in range(20)]
+        self.backend.wait_for("/page/a", 21)  # While all answers are held back.
+        self.backend.release("/page/a")
+        self.assertEqual({r.result(20).text for r in crowd}, {"mine"})
+
+    def test_a_page_that_is_for_all_again_is_shared_at_once(self):
+        self.backend.on("/page/a", page("mine", cache_control="private"))
+        self.site.get("/page/a")
+        self.backend.on("/page/a", page("all's"))
+        self.assertEqual(self.site.get("/page/a").text, "all's")  # Stored, and the mark cleared.
+        self.site.wait_for_metric("stored", 1)
+        self.site.deflate("page(a)")
+        self.backend.forget()
+        self.backend.hold("/page/a")
+        crowd = [self.site.later(self.site.get, "/page/a") for _ in range(20)]
+        self.site.wait_for_metric("collapsed", 19)
+        self.backend.release("/page/a")
+        self.assertEqual({r.result(20).text for r in crowd}, {"all's"})
+        self.assertEqual(self.backend.count("/page/a"), 1)
+
     def test_each_value_of_a_varying_field_gets_its_own_page(self):
         self.backend.on("/page/a", lambda r: page("for " + r.header("X-User"), vary="X-User"))
         user = lambda i: [("X-User", f"u{i % 10}")]
