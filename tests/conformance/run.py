@@ -36,6 +36,8 @@ keep = 1h
 [route all]
 match = GET /{path:path}
 bloat = page(host, path)
+bypass = none
+authorization = forward
 """
 
 
