@@ -21,6 +21,8 @@ SEED = int(os.environ.get("DORY_SEED", "1"))
 KEYS = range(150)
 READERS = 4
 PROCESSES = 2  # That cut and check.
+ROUND = 100
+CUTTING_S = 60  # After that no further round: a busy machine makes fewer cuts.
 MARK = 9  # enum powerlog_kind: POWERLOG_MARK.
 
 ROUTES = """
@@ -150,12 +152,20 @@ class PowerCut(SiteCase):
     # ---- the cuts
 
     def cut(self, cuts, *more):
-        harm, counts, running = [], collections.Counter(), []
+        """Rounds of cuts, each over the whole record, as many as there is time for."""
+        harm, counts, end = [], collections.Counter(), time.monotonic() + CUTTING_S
+        while counts["cuts"] < cuts and (counts["cuts"] == 0 or time.monotonic() < end):
+            self.cut_round(min(ROUND, cuts), counts["cuts"], harm, counts, *more)
+        print(" ".join(f"{name}={count}" for name, count in counts.items()), *more)
+        return counts, "\n".join(harm)
+
+    def cut_round(self, cuts, seed, harm, counts, *more):
+        running = []
         for number in range(PROCESSES):
             folder = tempfile.mkdtemp(dir=self.folder)
             running.append(subprocess.Popen(
-                [POWERCUT, self.log, str(cuts // PROCESSES), str(SEED * 100 + number), folder,
-                 *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+                [POWERCUT, self.log, str(cuts // PROCESSES), str(SEED * 10000 + seed + number),
+                 folder, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         for child in running:
             out = child.communicate(timeout=200)[0]
             self.assertIn(child.returncode, (0, 1), out)
@@ -164,19 +174,17 @@ class PowerCut(SiteCase):
                     harm.append(line)
                 else:
                     counts[line.split()[0]] += int(line.split()[1])
-        print(" ".join(f"{name}={count}" for name, count in counts.items()), *more)
-        return counts, "\n".join(harm)
 
     def test_what_was_acknowledged_outlives_power_cuts(self):
         self.record()
         counts, harm = self.cut(CUTS)
         self.assertEqual(counts["harmed"], 0, harm)
         self.assertEqual(counts["lost"], 0, "a store was lost")
-        self.assertEqual(counts["cuts"], CUTS)
         # It looked at enough: at entries that live, that were deflated, and at files.
-        self.assertGreater(counts["alive"], 10 * CUTS)
-        self.assertGreater(counts["older"], CUTS)
-        self.assertGreater(counts["files"], CUTS)
+        self.assertGreaterEqual(counts["cuts"], ROUND)
+        self.assertGreater(counts["alive"], 10 * counts["cuts"])
+        self.assertGreater(counts["older"], counts["cuts"])
+        self.assertGreater(counts["files"], counts["cuts"])
         # A disk that only says that it synced breaks it, and the checks above see that.
-        counts, harm = self.cut(100, "lying-disk")
-        self.assertGreater(counts["harmed"] + counts["lost"], 30, harm)
+        counts, harm = self.cut(ROUND, "lying-disk")
+        self.assertGreater(counts["harmed"] + counts["lost"], ROUND // 4, harm)
