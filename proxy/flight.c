@@ -66,6 +66,10 @@ flight_fits(struct flight *f, struct exchange *x)
 		return false;
 	if (f->state < FLIGHT_HEAD)
 		return true;
+	/* RFC 9111 section 4: what is all here is a stored response, and may be stale. */
+	if (f->state == FLIGHT_WHOLE &&
+	    storing_freshness(&f->storing, f->storing.age_s, false) != FRESHNESS_FRESH)
+		return false;
 	return f->shareable &&
 	       (f->vary.len == 0 || (vary_values(f->vary, &x->request, &x->arena, &values) == 0 &&
 					slice_equal(values, f->vary_values)));

@@ -49,12 +49,13 @@ revalidation_ask(struct flight *f, struct http_fields *fields)
 	return 0;
 }
 
-/* RFC 9111 section 3.2: what describes the stored body is not for a 304 to change. */
+/* RFC 9111 section 3.2: what describes the stored body is not for a 304 to change. Content-Type may
+ * be: we do nothing with it. */
 static bool
 revalidation_is_of_body(struct slice name)
 {
-	static const char *const names[] = { "content-encoding", "content-length", "content-range",
-		"content-type" };
+	static const char *const names[] = { "content-digest", "content-encoding", "content-length",
+		"content-md5", "content-range", "etag" };
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		if (slice_equal_nocase(name, slice_of(names[i])))

@@ -47,6 +47,12 @@ class Coalescing(SiteCase):
         self.assertEqual({r.result(20).text for r in crowd}, {"a" * 10 + "b" * 10})
         self.assertEqual(self.backend.count("/page/a"), 1)
 
+    def test_what_arrived_whole_and_is_stale_is_shared_with_nobody_who_comes_then(self):
+        self.backend.on("/page/a", page("new", cache_control="max-age=60, no-cache", etag='"1"'))
+        for n in range(1, 31):  # At once: the one before is being stored.
+            self.site.get("/page/a")
+            self.assertEqual(self.backend.count("/page/a"), n)
+
     def assert_not_shared(self, **fields):
         """50 clients get 50 different pages, fetched side by side and not in a row."""
         together = threading.Barrier(49)

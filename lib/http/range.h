@@ -1,0 +1,37 @@
+/* range.h -- Which part of a stored body a Range field asks for (RFC 9110 section 14). */
+#ifndef DORY_HTTP_RANGE_H
+#define DORY_HTTP_RANGE_H
+
+#include "http/message.h"
+
+enum range_verdict {
+	RANGE_WHOLE,         /* There is no range, or one that is to be ignored. */
+	RANGE_PART,          /* 206. */
+	RANGE_UNSATISFIABLE, /* 416. */
+};
+
+struct range {
+	uint64_t first, length;
+};
+
+/*
+ * One byte range: `bytes=2-5`, `bytes=2-`, `bytes=-5`. What is malformed or of another unit is
+ * ignored, and so are several ranges: many small or overlapping ones can cost more than the whole
+ * (section 14.2). Nothing overflows: a number too large is one beyond the end.
+ *
+ * value:      of the request's Range, at == NULL where absent.
+ * size_bytes: of the whole body; of an empty one there are no parts.
+ * out:        set where RANGE_PART: at least one byte, within the body.
+ */
+enum range_verdict range_read(struct slice value, uint64_t size_bytes, struct range *out);
+
+/*
+ * Does If-Range let the range stand? By strong comparison of entity-tags, or by a date that is
+ * exactly Last-Modified, and that at least a minute before the response came (section 8.8.2.2).
+ *
+ * if_range, etag, last_modified: at == NULL or empty where absent; without if_range it does.
+ */
+bool range_if_range(
+    struct slice if_range, struct slice etag, struct slice last_modified, int64_t response_s);
+
+#endif

@@ -1,0 +1,99 @@
+/* test_range.c -- A Range field names one part of a body, or none. */
+#include "http/range.h"
+#include "suite.h"
+
+enum { NOW_S = 1767225600 }; /* 2026-01-01 */
+
+static const struct {
+	const char *value;
+	uint64_t size;
+	enum range_verdict want;
+	uint64_t first, length;
+} read_cases[] = {
+	/* RFC 9110 section 14.1.2. */
+	{ "bytes=0-499", 10000, RANGE_PART, 0, 500 },
+	{ "bytes=500-999", 10000, RANGE_PART, 500, 500 },
+	{ "bytes=-500", 10000, RANGE_PART, 9500, 500 },
+	{ "bytes=9500-", 10000, RANGE_PART, 9500, 500 },
+	{ "bytes=0-0,-1", 10000, RANGE_WHOLE, 0, 0 },
+	{ "bytes=500-600,601-999", 10000, RANGE_WHOLE, 0, 0 },
+	{ "BYTES=1-1", 3, RANGE_PART, 1, 1 },
+	{ "bytes= 1-1 ", 3, RANGE_PART, 1, 1 },
+	{ "bytes=2-9", 3, RANGE_PART, 2, 1 },
+	{ "bytes=-9", 3, RANGE_PART, 0, 3 },
+	{ "bytes=3-", 3, RANGE_UNSATISFIABLE, 0, 0 },
+	{ "bytes=-0", 3, RANGE_UNSATISFIABLE, 0, 0 },
+	{ "bytes=0-", 0, RANGE_WHOLE, 0, 0 },
+	{ "bytes=-1", 0, RANGE_WHOLE, 0, 0 },
+	{ "bytes=2-1", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes=", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes=-", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes=1", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes=a-b", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes=--1", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes=+1-2", 3, RANGE_WHOLE, 0, 0 },
+	{ "lines=0-1", 3, RANGE_WHOLE, 0, 0 },
+	{ "bytes", 3, RANGE_WHOLE, 0, 0 },
+	{ "", 3, RANGE_WHOLE, 0, 0 },
+	{ NULL, 3, RANGE_WHOLE, 0, 0 },
+	/* Nothing overflows. */
+	{ "bytes=-18446744073709551615", 3, RANGE_PART, 0, 3 },
+	{ "bytes=-18446744073709551616", 3, RANGE_PART, 0, 3 },
+	{ "bytes=9223372036854775807-", 3, RANGE_UNSATISFIABLE, 0, 0 },
+	{ "bytes=99999999999999999999999-", 3, RANGE_UNSATISFIABLE, 0, 0 },
+	{ "bytes=1-18446744073709551615", 3, RANGE_PART, 1, 2 },
+	{ "bytes=1-99999999999999999999999", 3, RANGE_PART, 1, 2 },
+	{ "bytes=0-", UINT64_MAX, RANGE_PART, 0, UINT64_MAX },
+};
+
+START_TEST(ranges_are_read)
+{
+	struct range range = { 0, 0 };
+	enum range_verdict got =
+	    range_read(slice_of(read_cases[_i].value), read_cases[_i].size, &range);
+
+	ck_assert_msg(got == read_cases[_i].want, "%s", read_cases[_i].value);
+	ck_assert_uint_eq(range.first, read_cases[_i].first);
+	ck_assert_uint_eq(range.length, read_cases[_i].length);
+}
+END_TEST
+
+#define OLD "Thu, 01 Jan 2015 00:00:00 GMT"
+#define JUST_NOW "Wed, 31 Dec 2025 23:59:30 GMT"
+
+static const struct {
+	const char *if_range, *etag, *last_modified;
+	bool want;
+} if_range_cases[] = {
+	{ NULL, NULL, NULL, true },
+	{ "\"a\"", "\"a\"", NULL, true },
+	{ "\"a\"", "\"b\"", NULL, false },
+	{ "W/\"a\"", "W/\"a\"", NULL, false },
+	{ "\"a\"", "W/\"a\"", NULL, false },
+	{ "\"a", "\"a", NULL, false },
+	{ "\"a\"", NULL, OLD, false },
+	{ OLD, "\"a\"", OLD, true },
+	{ OLD, NULL, NULL, false },
+	{ JUST_NOW, NULL, OLD, false },
+	{ JUST_NOW, NULL, JUST_NOW, false },
+	{ "x", NULL, "x", false },
+	{ "", "", "", false },
+};
+
+START_TEST(if_range_compares_strongly)
+{
+	ck_assert_msg(
+	    range_if_range(slice_of(if_range_cases[_i].if_range), slice_of(if_range_cases[_i].etag),
+		slice_of(if_range_cases[_i].last_modified), NOW_S) == if_range_cases[_i].want,
+	    "%s", if_range_cases[_i].if_range);
+}
+END_TEST
+
+int
+main(void)
+{
+	TCase *tests = tcase_create("range");
+	tcase_add_loop_test(tests, ranges_are_read, 0, COUNT(read_cases));
+	tcase_add_loop_test(tests, if_range_compares_strongly, 0, COUNT(if_range_cases));
+	return suite_run("lib/http/range", tests);
+}
