@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn.h"
+#include "http/range.h"
 #include "http/validation.h"
 #include "route/scopetext.h"
 
@@ -193,6 +194,83 @@ reply_not_modified(const struct exchange *x, struct slice etag, struct slice las
 	return true;
 }
 
+/* ---- Ranges (RFC 9110 section 14) ----------------------------------------------------------- */
+
+/* A 206 has all that the 200 would have but its length; a 416 nothing of it. */
+static void
+reply_put_range_head(
+    struct slice head, uint64_t size_bytes, const struct range *range, struct buf *out)
+{
+	if (range == NULL) {
+		buf_printf(out,
+		    "Status: 416\r\nContent-Range: bytes */%" PRIu64 "\r\nContent-Length: 0\r\n"
+		    "Cache-Control: no-store\r\n",
+		    size_bytes);
+		return;
+	}
+	(void)slice_cut(&head, '\n'); /* Status */
+	buf_text(out, "Status: 206\r\n");
+	while (head.at != NULL && head.len > 0) {
+		struct slice line = slice_cut(&head, '\n'), rest = line;
+		if (slice_equal_nocase(slice_cut(&rest, ':'), SLICE("content-length")))
+			continue;
+		buf_slice(out, line);
+		buf_char(out, '\n');
+	}
+	buf_printf(out,
+	    "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n"
+	    "Content-Length: %" PRIu64 "\r\n",
+	    range->first, range->first + range->length - 1, size_bytes, range->length);
+}
+
+/* Of the parts of a body, leave those of the range. Returns: how many they are. */
+static size_t
+reply_cut_body(struct iovec *parts, size_t n, const struct range *range)
+{
+	uint64_t skip = range->first, left = range->length;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n && left > 0; i++) {
+		struct iovec part = parts[i];
+		size_t gone = skip < part.iov_len ? (size_t)skip : part.iov_len;
+		skip -= gone;
+		part.iov_base = (char *)part.iov_base + gone;
+		part.iov_len -= gone;
+		if (part.iov_len > left)
+			part.iov_len = (size_t)left;
+		left -= part.iov_len;
+		if (part.iov_len > 0)
+			parts[kept++] = part;
+	}
+	return kept;
+}
+
+/* What of a stored 200 does the request ask for? Then `out` gets the head of the answer. */
+static enum range_verdict
+reply_judge_range(
+    const struct exchange *x, const struct store_entry *entry, struct range *range, struct buf *out)
+{
+	struct slice value = reply_request_field(x, SLICE("range"));
+
+	if (value.at == NULL || entry->status != 200 ||
+	    !slice_equal(x->request.method, SLICE("GET")) ||
+	    !range_if_range(reply_request_field(x, SLICE("if-range")), entry->etag,
+		entry->last_modified, entry->response_s))
+		return RANGE_WHOLE;
+	enum range_verdict verdict = range_read(value, entry->body_bytes, range);
+	switch (verdict) {
+	case RANGE_WHOLE:
+		break;
+	case RANGE_PART:
+		reply_put_range_head(entry->head, entry->body_bytes, range, out);
+		break;
+	case RANGE_UNSATISFIABLE:
+		reply_put_range_head(entry->head, entry->body_bytes, NULL, out);
+		break;
+	}
+	return verdict;
+}
+
 /* Does the web server send it, told by a field of the head? A status other than 200 would be lost.
  */
 static bool
@@ -210,9 +288,9 @@ reply_put_path(struct exchange *x, const struct store_entry *entry, struct buf *
 
 /* The head is in the first two parts. */
 static void
-reply_send_file(struct exchange *x, const struct store_entry *entry, struct iovec *parts)
+reply_send_file(struct exchange *x, const struct range *range, struct iovec *parts)
 {
-	struct outbox_part file = { x->file.fd, 0, entry->body_bytes };
+	struct outbox_part file = { x->file.fd, range->first, range->length };
 
 	x->file.open = false;
 	conn_send_file(x, parts, REPLY_BODY_PARTS, &file);
@@ -232,12 +310,24 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 
 	if (how != REPLY_HIT_VALIDATED)
 		metric_add(how == REPLY_HIT_FRESH ? METRIC_HITS : METRIC_STALE_HITS, 1);
-	x->status = not_modified ? 304 : entry->status;
+	struct range range = { 0, entry->body_bytes };
+	enum range_verdict part = RANGE_WHOLE;
+
+	/* Where the web server sends the file, it finds the range itself. */
+	if (!not_modified && !(x->file.open && x->site->config->dory.sendfile_header != NULL))
+		part = reply_judge_range(x, entry, &range, &head);
+	x->status = not_modified                  ? 304
+		    : part == RANGE_PART          ? 206
+		    : part == RANGE_UNSATISFIABLE ? 416
+						  : entry->status;
 	x->hit = how != REPLY_HIT_VALIDATED;
 	parts[0] = (struct iovec){ (void *)(uintptr_t)entry->head.at, entry->head.len };
-	if (not_modified)
+	if (x->status != entry->status)
 		parts[0] = (struct iovec){ head.data, head.len };
-	bool body = !not_modified && !reply_is_head_only(x), file = body && x->file.open;
+	bool body = !not_modified && part != RANGE_UNSATISFIABLE && !reply_is_head_only(x);
+	bool file = body && x->file.open;
+	if (part == RANGE_PART && !file)
+		n_body = reply_cut_body(parts + REPLY_BODY_PARTS, n_body, &range);
 	buf_clear(end);
 	if (file)
 		file = !reply_put_path(x, entry, end);
@@ -246,7 +336,7 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 	if (buf_error(&head) != 0 || buf_error(end) != 0)
 		reply_error(x, 503, "out of memory");
 	else if (file)
-		reply_send_file(x, entry, parts);
+		reply_send_file(x, &range, parts);
 	else
 		conn_send(x, parts, REPLY_BODY_PARTS + (body ? n_body : 0), RECORD_LAST);
 	buf_free(&head);

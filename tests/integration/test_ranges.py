@@ -1,0 +1,89 @@
+"""test_ranges.py -- Parts of a stored response (RFC 9110 section 14), through both servers."""
+import unittest
+
+from backend import page
+from testsite import Apache, SiteCase
+
+ROUTES = """
+[bloat page]
+key = {name}
+timeout = 1h
+[route page]
+match = GET /page/{name}
+bloat = page(name)
+"""
+SIZES = {"record": 1000, "chunks": 50000, "file": 300000}
+ETAG = '"v1"'
+
+
+class Ranges(SiteCase):
+    """lighttpd: what it cuts itself and what Dory cuts look the same."""
+    ROUTES = ROUTES
+
+    def setUp(self):
+        super().setUp()
+        self.bodies = {name: bytes(i * 7 % 251 for i in range(size))
+                       for name, size in SIZES.items()}
+        for n, (name, body) in enumerate(self.bodies.items(), 1):
+            self.backend.on("/page/" + name, page(body, etag=ETAG, x_mark="kept"))
+            self.site.get("/page/" + name)
+            self.site.wait_for_metric("stored", n)
+
+    def ask(self, name, value, **more):
+        return self.site.get("/page/" + name, range=value, **more)
+
+    def test_one_range_is_a_part(self):
+        for name, body in self.bodies.items():
+            size = len(body)
+            for value, first, last in (("bytes=0-0", 0, 0), ("bytes=5-", 5, size - 1),
+                                       ("bytes=-7", size - 7, size - 1),
+                                       (f"bytes=1-{2 ** 64 + 5}", 1, size - 1),
+                                       (f"bytes=333-{size - 334}", 333, size - 334)):
+                with self.subTest(name=name, value=value):
+                    r = self.ask(name, value)
+                    self.assertEqual((r.status, r.header("Content-Range")),
+                                     (206, f"bytes {first}-{last}/{size}"))
+                    self.assertEqual(r.body, body[first:last + 1])
+                    self.assertEqual((r.header("Content-Length"), r.header("X-Mark"),
+                                      r.header("ETag")), (str(len(r.body)), "kept", ETAG))
+        self.assertEqual(self.backend.count(), len(self.bodies))
+
+    def test_a_range_beyond_the_end_cannot_be_satisfied(self):
+        for name, body in self.bodies.items():
+            for value in (f"bytes={len(body)}-", "bytes=9223372036854775807-"):
+                r = self.ask(name, value)
+                self.assertEqual((r.status, r.header("Content-Range")),
+                                 (416, f"bytes */{len(body)}"))
+
+    def test_if_range_that_does_not_fit_gets_the_whole(self):
+        for value in ('"v2"', 'W/"v1"', "Thu, 01 Jan 2015 00:00:00 GMT"):
+            r = self.ask("record", "bytes=0-1", if_range=value)
+            self.assertEqual((r.status, r.body), (200, self.bodies["record"]))
+        self.assertEqual(self.ask("record", "bytes=0-1", if_range=ETAG).status, 206)
+
+    def test_validators_come_before_the_range(self):
+        r = self.ask("record", "bytes=0-1", if_none_match=ETAG)
+        self.assertEqual((r.status, r.body), (304, b""))
+
+    def test_many_ranges_cost_no_more_than_the_whole(self):
+        r = self.ask("record", "bytes=" + ",".join(["0-"] * 1000))
+        self.assertLessEqual(len(r.body), len(self.bodies["record"]))
+
+
+@unittest.skipUnless(Apache.is_installed(), "apache2-bin is not installed")
+class RangesThroughApache(Ranges):
+    SERVER = Apache
+
+
+class RangesOverFastCGI(Ranges):
+    """No server in between that could cut a range itself."""
+
+    def ask(self, name, value, **more):
+        fields = [(n.replace("_", "-").title(), v) for n, v in more.items()]
+        return self.site.doryd.ask("GET", "/page/" + name, host="shop.test",
+                                   headers=[("Range", value), *fields])
+
+    def test_a_head_request_has_no_range(self):
+        r = self.site.doryd.ask("HEAD", "/page/record", host="shop.test",
+                                headers=[("Range", "bytes=0-1")])
+        self.assertEqual((r.status, r.header("Content-Length")), (200, "1000"))
