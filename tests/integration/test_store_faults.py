@@ -151,7 +151,8 @@ class AtStart(FaultCase):
         self.assert_fetched(self.get("well"))
         kept = [n for n in os.listdir(self.store) if n.startswith("store.bad-")]
         self.assertEqual(len(kept), aside)
-        self.assertEqual(self.site.doryd.output().count("set aside as"), aside)
+        # The log has a thread of its own.
+        wait_until(lambda: self.site.doryd.output().count("set aside as") == aside, "it is said")
 
     def overwrite(self, begin, end=None):
         size = os.path.getsize(self.data)

@@ -86,10 +86,12 @@ static void
 damage_from(const char *path, off_t from)
 {
 	struct stat st;
+	char page[4096];
 	int fd = open(path, O_WRONLY);
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	for (off_t at = from; at < st.st_size; at += 8)
-		ck_assert_int_eq(pwrite(fd, "garbage ", 8, at), 8);
+	memset(page, 'g', sizeof(page));
+	for (off_t at = from; at < st.st_size; at += (off_t)sizeof(page))
+		ck_assert_int_eq(pwrite(fd, page, sizeof(page), at), sizeof(page));
 	close(fd);
 }
 
