@@ -24,6 +24,9 @@
 	X(STORE_REFUSED, "store_refused", COUNTER, "Responses not stored: deflated meanwhile.")    \
 	X(STORE_ERRORS, "store_errors", COUNTER, "Store operations that failed.")                  \
 	X(BAD_RECORDS, "bad_records", COUNTER, "Stored records that failed their check.")          \
+	X(EVICTED, "evicted", COUNTER, "Entries that could still be served, evicted for room.")    \
+	X(EVICTED_DEAD, "evicted_dead", COUNTER,                                                   \
+	    "Entries that were deflated or past all use, removed for room.")                       \
 	X(DEFLATES, "deflates", COUNTER, "Deflates committed by this process.")                    \
 	X(GATE_REFUSED, "gate_refused", COUNTER, "FastCGI connections refused by the gate.")       \
 	X(LOG_DROPPED, "log_dropped", COUNTER,                                                     \

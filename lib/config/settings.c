@@ -47,7 +47,7 @@ static const struct setting settings_dory[] = {
 	    "only, at your own risk.",
 	    .min = 0 },
 	{ SETTINGS_DORY, "size", SETTING_SIZE, AT(dory, size_bytes), "1G",
-	    "The most that the cache may take of the disk, bodies included.",
+	    "The most that the cache may take of the disk, bodies included: what is hit least goes first.",
 	    .min = MIB, .max = 64 * TIB },
 	{ SETTINGS_DORY, "body_file_min", SETTING_SIZE, AT(dory, body_file_min_bytes), "64K",
 	    "Bodies of this size or more are kept as files, smaller ones in the database. Read at "

@@ -235,7 +235,7 @@ bodyfile_open_directory(struct store *s, uint64_t id)
 	return rc;
 }
 
-static bool
+bool
 bodyfile_is_for(const struct store *s, const struct store_job *job)
 {
 	return job->kind == STORE_JOB_INSERT && s->body_file_min > 0 && s->bodies_fd >= 0 &&
@@ -256,7 +256,7 @@ bodyfile_write_batch(struct store *s, struct store_job *first, size_t n)
 		rc = fd < 0 ? fd : 0;
 	}
 	for (size_t i = 0; i < n; i++, job = job->next) {
-		if (!bodyfile_is_for(s, job))
+		if (job->file.rc != 0 || !bodyfile_is_for(s, job))
 			continue;
 		job->file.rc = rc;
 		if (rc == 0 && getrandom(&id, sizeof(id), 0) < 0)
@@ -285,8 +285,7 @@ bodyfile_prepare(struct store *s, struct store_job *first, size_t n)
 
 	for (size_t i = 0; i < n; i++, job = job->next) {
 		job->file.id = 0;
-		job->file.rc = 0;
-		any = any || bodyfile_is_for(s, job);
+		any = any || (job->file.rc == 0 && bodyfile_is_for(s, job));
 	}
 	if (any)
 		bodyfile_write_batch(s, first, n);
@@ -414,6 +413,21 @@ bodyfile_is_whole(struct store *s, int fd, const struct store_entry *e)
 	return whole;
 }
 
+/* Evicted since the snapshot in which its entry was found: that is no damage. */
+static bool
+bodyfile_went(const struct store *s, uint64_t id)
+{
+	struct bodyfile_row row;
+	struct slice name;
+	MDB_txn *txn;
+
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
+		return false;
+	int rc = bodyfile_get(s, txn, id, &row, &name);
+	mdb_txn_abort(txn);
+	return rc == -ENOENT || (rc == 0 && row.doomed != 0);
+}
+
 int
 store_open_body(struct store_reader *r, const struct store_entry *e)
 {
@@ -434,6 +448,8 @@ store_open_body(struct store_reader *r, const struct store_entry *e)
 	}
 	if (fd >= 0)
 		close(fd);
+	if (fd < 0 && bodyfile_went(s, e->body_file))
+		return -ENOENT;
 	metric_add(METRIC_BAD_RECORDS, 1);
 	log_warn(
 	    "store %s: the file bodies/%s is missing or damaged; it is not used", s->path, name);

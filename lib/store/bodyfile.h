@@ -49,9 +49,12 @@ void bodyfile_name(uint64_t id, char out[BODYFILE_NAME]);
 int bodyfile_start(struct store *s, const struct store_options *options, char *why) NODISCARD;
 void bodyfile_stop(struct store *s);
 
+/* Is it an insert whose body is to be a file? Thread-safe: pure. */
+bool bodyfile_is_for(const struct store *s, const struct store_job *job);
+
 /*
- * Write the files of those inserts that need one, before their transaction: nobody waits for the
- * disk with LMDB's lock. Sets job->file. Blocks on disk.
+ * Write the files of those inserts that need one (and whose file.rc is 0), before their
+ * transaction: nobody waits for the disk with LMDB's lock. Sets job->file. Blocks on disk.
  */
 void bodyfile_prepare(struct store *s, struct store_job *first, size_t n);
 

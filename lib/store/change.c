@@ -5,29 +5,12 @@
 
 #include <errno.h>
 
-/* Deflates must find room where entries find none any more: a part of the map is theirs. */
-enum { CHANGE_RESERVE_PAGES = 1024, CHANGE_RESERVE_SHARE = 50, CHANGE_RESERVE_MOST = 8 };
-
 static uint64_t
 change_rows(struct change *c, enum store_table table)
 {
 	MDB_stat stat;
 
 	return mdb_stat(c->txn, c->store->tables[table], &stat) == 0 ? stat.ms_entries : 0;
-}
-
-static uint64_t
-change_room(struct change *c)
-{
-	uint64_t pages = c->store->size_bytes / c->store->page_bytes;
-	uint64_t reserve = pages / CHANGE_RESERVE_SHARE;
-	if (reserve < CHANGE_RESERVE_PAGES)
-		reserve = CHANGE_RESERVE_PAGES;
-	if (reserve > pages / CHANGE_RESERVE_MOST)
-		reserve = pages / CHANGE_RESERVE_MOST;
-	uint64_t used = store_live_pages(c->store, c->txn) + reserve +
-			c->state.file_bytes / c->store->page_bytes;
-	return used < pages ? pages - used : 0;
 }
 
 int
@@ -43,7 +26,7 @@ change_begin(struct store *s, struct change *out)
 		return rc == -ENOENT || rc == -EINVAL ? -EIO : rc;
 	}
 	c.before = c.state;
-	c.room = change_room(&c);
+	room_measure(&c);
 	*out = c;
 	return 0;
 }

@@ -50,15 +50,30 @@ entry_get(const struct store *s, MDB_txn *txn, const struct entry_name *name, st
 }
 
 static int
+entry_drop_number(struct change *c, uint64_t queue)
+{
+	MDB_val key = { sizeof(queue), &queue };
+	int rc = mdb_del(c->txn, c->store->tables[TABLE_QUEUE], &key, NULL);
+
+	return rc == MDB_NOTFOUND ? 0 : store_error(rc);
+}
+
+/* A new entry's number is its half's highest: it is looked at last. One that is stored anew keeps
+ * its place, unless its body became a file, or stopped being one. */
+static int
 entry_put_number(struct change *c, const struct entry_name *name, struct record *r)
 {
-	MDB_val key = { sizeof(r->queue), &r->queue }, value = entry_key(name);
+	uint64_t half = r->entry.body_file != 0 ? entry_queue_files : 0, old = r->queue;
 
-	if (r->queue != 0)
+	if (old != 0 && (old & entry_queue_files) == half)
 		return 0;
-	r->queue = c->state.next_queue++;
-	return store_error(
-	    mdb_put(c->txn, c->store->tables[TABLE_QUEUE], &key, &value, MDB_APPEND));
+	int rc = old != 0 ? entry_drop_number(c, old) : 0;
+	if (rc != 0)
+		return rc;
+	r->queue = c->state.next_queue++ | half;
+	visited_take(c->store, r->queue);
+	MDB_val key = { sizeof(r->queue), &r->queue }, value = entry_key(name);
+	return store_error(mdb_put(c->txn, c->store->tables[TABLE_QUEUE], &key, &value, 0));
 }
 
 static int
@@ -127,11 +142,9 @@ entry_remove(struct change *c, const struct entry_name *name)
 
 	/* What a bad record says about chunks and its number cannot be believed. */
 	if (rc == 0) {
-		MDB_val number = { sizeof(old.queue), &old.queue };
 		rc = entry_drop_chunks(c, &old, false);
 		if (rc == 0)
-			rc = store_error(
-			    mdb_del(c->txn, c->store->tables[TABLE_QUEUE], &number, NULL));
+			rc = entry_drop_number(c, old.queue);
 	}
 	if (rc == 0 || rc == -EBADMSG || rc == -ENOENT)
 		rc = store_error(mdb_del(c->txn, c->store->tables[TABLE_ENTRY], &key, NULL));

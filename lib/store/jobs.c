@@ -6,10 +6,6 @@
 
 #include <errno.h>
 
-/* Pages that a transaction touches on the way to an entry, at most: a path in each of four tables.
- */
-enum { JOBS_PATH_PAGES = 16 };
-
 /*
  * Each function below returns 0 where the transaction may go on: what became of the job itself is
  * in job->rc, decided before anything was written. Negative: LMDB failed, abort.
@@ -35,17 +31,6 @@ jobs_is_deflated(struct change *c, enum store_door door, uint64_t sequence,
 	struct judge_view view = { c->store, c->txn, &c->state };
 
 	return judge_in(&view, door, sequence, &job->key, tags).life == STORE_DEAD;
-}
-
-static bool
-jobs_take_room(struct change *c, uint64_t bytes)
-{
-	uint64_t pages = chunk_count(bytes) + JOBS_PATH_PAGES;
-
-	if (pages > c->room)
-		return false;
-	c->room -= pages;
-	return true;
 }
 
 static struct record
@@ -95,7 +80,7 @@ jobs_insert(struct change *c, struct store_job *job)
 	if (jobs_is_deflated(c, STORE_DOOR_STORE, job->sequence, job, job->tags))
 		return jobs_verdict(job, -ESTALE);
 	uint64_t file = r.entry.body_file == 0 ? 0 : bodyfile_blocks(job->body.len);
-	if (!jobs_take_room(c, record_size(&r) + file))
+	if (!room_take(c, record_size(&r), file))
 		return jobs_verdict(job, -ENOSPC);
 	r.queue = rc == 0 ? old.queue : 0;
 	rc = rc == 0 ? entry_drop_chunks(c, &old, false) : 0;
@@ -129,7 +114,7 @@ jobs_freshen_stored(
 	record_set_head(&r, job->head);
 	if (record_check_size(&r, (struct slice){ NULL, 0 }) != 0)
 		return jobs_verdict(job, -E2BIG);
-	if (!jobs_take_room(c, job->head.len))
+	if (!room_take(c, job->head.len, 0))
 		return jobs_verdict(job, -ENOSPC);
 	rc = entry_drop_chunks(c, &old, true);
 	return rc == 0 ? entry_put(c, name, &r) : rc;
@@ -258,6 +243,8 @@ jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end)
 
 	/* A process that died while it read holds back what was freed since. */
 	if (rc == -ENOSPC && !end->committed && mdb_reader_check(s->env, &dead) == 0 && dead > 0)
+		rc = jobs_try(s, first, n, end);
+	if (rc == -ENOSPC && !end->committed && evict_batch(s) == 0)
 		rc = jobs_try(s, first, n, end);
 	rc = health_write_ended(s, rc, end->durable);
 	for (size_t i = 0; rc != 0 && i < n; i++, job = job->next)

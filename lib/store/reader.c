@@ -277,9 +277,10 @@ store_find(struct store_reader *r, const struct tuple *key, struct slice variant
 		rc = reader_fetch_head(r, &record, &r->heads);
 	if (rc == 0)
 		rc = reader_fetch_body(r, &record, body, n_body);
-	if (rc == 0)
+	if (rc == 0) {
 		*out = record.entry;
-	if (rc == 0)
 		out->body_hash = record.body_hash;
+		visited_mark(r->store, record.queue);
+	}
 	return reader_account(r, rc);
 }

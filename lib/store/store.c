@@ -365,6 +365,7 @@ store_open(struct store **out, const struct store_options *options, char *why)
 	if (rc == 0)
 		rc = store_open_guarded(s, options, why);
 	if (rc == 0) {
+		visited_open(s, options->must_exist);
 		rc = intent_recover(s);
 		if (rc != 0)
 			store_say(s, rc, why, "cannot deflate what dead processes announced");
@@ -416,6 +417,7 @@ store_close(struct store *s)
 	}
 	place_leave(s->place);
 	bodyfile_stop(s);
+	visited_close(s);
 	free(s->path);
 	free(s);
 }

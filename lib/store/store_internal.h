@@ -42,6 +42,12 @@ struct health {
 	int64_t failed_ms[HEALTH_FAILURES - 1]; /* The last ones, oldest first. */
 };
 
+/* visited.c: a bit for each number of the queue, modulo how many there are. */
+struct visited {
+	_Atomic unsigned char *bits; /* NULL: there is no memory for them; nothing was hit. */
+	size_t bytes;
+};
+
 struct store {
 	/* Set once by store_open(). */
 	char *path;
@@ -63,6 +69,7 @@ struct store {
 	_Atomic uint64_t *verified; /* Ids of body files that this process has seen to be right. */
 	struct backlog backlog;
 	struct health health;
+	struct visited visited;
 	/* The thread that opens and closes. */
 	pthread_t writer;
 	bool has_writer;
@@ -86,7 +93,8 @@ struct meta_state {
 	uint64_t switches;
 	uint64_t next_body, next_queue, next_intent; /* 0 is never given. */
 	uint64_t file_bytes;   /* Blocks of the body files that entries name. */
-	uint64_t doomed_bytes; /* Of those whose entry went, and that are still there. */
+	uint64_t doomed_bytes; /* Blocks of those that wait to be unlinked. */
+	uint64_t hands[2];     /* Where eviction goes on in the queue: of either half. */
 };
 
 void meta_init(struct meta_state *state, uint64_t id);
@@ -106,7 +114,8 @@ struct change {
 	bool durable; /* Something in it will be acknowledged: the commit is synced. */
 	bool committed;
 	uint64_t freed; /* Chunks deleted: few enough that the freed pages' list fits one page. */
-	uint64_t room;  /* Pages that entries may still take. */
+	uint64_t page_room;     /* Pages that entries may still take. */
+	uint64_t file_room;     /* Bytes that body files may still take. */
 	uint64_t deflated_rows; /* As committed. */
 	uint64_t trash_rows;    /* As committed. */
 };
@@ -120,6 +129,61 @@ void change_abort(struct change *c);
 
 /* Returns: 0; -E2BIG, and nothing happened; LMDB failed: the change must be aborted. */
 int meta_switch(struct change *c, const char *bloat, bool enable) NODISCARD;
+
+/* ---- room.c: what is left under the cap ------------------------------------------------------ */
+
+/* Set c->page_room and c->file_room. */
+void room_measure(struct change *c);
+
+/* Pages that an entry of so many bytes may take. Thread-safe: pure. */
+uint64_t room_pages(uint64_t bytes);
+
+/* Take room for an entry, and for its file. Returns false, and takes none, where there is too
+ * little. */
+bool room_take(struct change *c, uint64_t bytes, uint64_t file_bytes);
+
+/* ---- visited.c: which entries were hit ------------------------------------------------------- */
+
+/*
+ * Map the bits that all processes share, from the file "visited" of the store; where that cannot be
+ * had, bits of our own. What they say decides only what is evicted first: they are never synced,
+ * and nothing is lost with them.
+ */
+void visited_open(struct store *s, bool must_exist);
+void visited_close(struct store *s);
+
+/* An entry of this number was hit. Writes nothing to LMDB, and only once. Thread-safe. */
+void visited_mark(const struct store *s, uint64_t number);
+
+/* Was it, since this was last asked? Forgets it. Thread-safe. */
+bool visited_take(const struct store *s, uint64_t number);
+
+/* ---- evict.c: who goes when room runs out ---------------------------------------------------- */
+
+/*
+ * Make room for what these jobs would store, in small transactions of their own, and refuse those
+ * (job->file.rc) whose body file finds none. Blocks on disk.
+ */
+void evict_for_jobs(struct store *s, struct store_job *first, size_t n);
+
+/* One batch, whatever there is room for: the map turned out to be full. Returns: 0; -ENOENT where
+ * nothing is left to go; -EIO; -ENOSPC; -ENOMEM. */
+int evict_batch(struct store *s) NODISCARD;
+
+/* Where the search for entries that are dead already has got to. A zeroed struct is at its start.
+ */
+struct evict_search {
+	uint64_t next;   /* The number to go on from; 0: it has not begun. */
+	int64_t began_s; /* Wall clock. */
+};
+
+/*
+ * Remove entries that no request can be answered with any more, a few at a time: only while the
+ * store is fairly full.
+ *
+ * Returns whether there is more to look at.
+ */
+bool evict_dead(struct store *s, struct evict_search *search);
 
 /* ---- chunk.c: heads and bodies that do not fit their record ---------------------------------- */
 
@@ -166,6 +230,12 @@ int entry_get(const struct store *s, MDB_txn *txn, const struct entry_name *name
 
 /* Store `r`: what does not fit its page goes to chunks, unless body_id says that it is there. */
 int entry_put(struct change *c, const struct entry_name *name, struct record *r) NODISCARD;
+
+/*
+ * Numbers of entries whose body is a file have this bit: each half of the queue is an order of its
+ * own, for what leaves the one makes no room in the other.
+ */
+static const uint64_t entry_queue_files = (uint64_t)1 << 63;
 
 /* Remove the entry, its chunks and its number. */
 int entry_remove(struct change *c, const struct entry_name *name) NODISCARD;

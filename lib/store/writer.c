@@ -16,7 +16,9 @@ struct writer {
 	bool sweep;       /* There is trash. */
 	bool prune;       /* There are too many deflates on record. */
 	bool doomed;      /* There are body files to unlink. */
-	bool orphans;     /* The walk that looks for body files of no entry is not over. */
+	bool dead;        /* The search for entries of no more use is not over. */
+	struct evict_search search;
+	bool orphans; /* The walk that looks for body files of no entry is not over. */
 	struct bodysweep walk;
 	int64_t walk_ms; /* When it begins anew. */
 };
@@ -44,6 +46,7 @@ writer_run(struct writer *w, struct store_job *first, size_t n)
 	struct store *s = w->store;
 	struct change end;
 
+	evict_for_jobs(s, first, n);
 	bodyfile_prepare(s, first, n);
 	int rc = jobs_run(s, first, n, &end);
 	if (rc != 0 && n > 1 && !end.committed)
@@ -69,6 +72,7 @@ writer_check(struct writer *w)
 	writer_log(
 	    w->store, "checking reader slots", store_error(mdb_reader_check(w->store->env, &dead)));
 	w->doomed = true;
+	w->dead = true;
 	writer_log(w->store, "deflating what dead processes announced", intent_recover(w->store));
 }
 
@@ -96,6 +100,8 @@ writer_tidy(struct writer *w)
 	if (w->prune)
 		writer_log(w->store, "pruning deflates", prune_run(w->store));
 	w->prune = false;
+	if (w->dead)
+		w->dead = evict_dead(w->store, &w->search);
 	if (w->sweep)
 		writer_log(w->store, "deleting old bodies", trash_sweep(w->store, &w->sweep));
 }
@@ -108,7 +114,7 @@ writer_main(void *context)
 	size_t n;
 
 	while (!stopped) {
-		bool busy = w.sweep || w.doomed || w.orphans;
+		bool busy = w.sweep || w.doomed || w.dead || w.orphans;
 		int64_t wait_ms = busy ? WRITER_SWEEP_MS : w.check_ms - clock_mono_ms();
 		struct store_job *jobs =
 		    backlog_take(&w.store->backlog, wait_ms > 0 ? wait_ms : 0, &n, &stopped);
@@ -152,6 +158,7 @@ store_do(struct store *s, struct store_job *job)
 	int rc;
 
 	job->next = NULL;
+	evict_for_jobs(s, job, 1);
 	bodyfile_prepare(s, job, 1);
 	rc = jobs_run(s, job, 1, &end);
 	bodyfile_settle(s, job, 1);

@@ -204,7 +204,8 @@ main(int argc, char **argv)
 	bench_find(&b, "large", 10000, 16384, false);
 	store_reader_free(b.reader);
 	store_close(b.store);
-	static const char *const files[] = { "data.mdb", "lock.mdb", "open.lock" };
+	static const char *const files[] = { "data.mdb", "lock.mdb", "open.lock", "visited",
+		"clean" };
 	for (size_t i = 0; i < COUNT(files); i++) {
 		snprintf(file, sizeof(file), "%s/%s", b.path, files[i]);
 		unlink(file);

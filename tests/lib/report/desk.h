@@ -85,7 +85,8 @@ desk_new_with_store(void)
 static inline void
 desk_free(struct desk *d)
 {
-	static const char *const names[] = { "data.mdb", "lock.mdb", "open.lock" };
+	static const char *const names[] = { "data.mdb", "lock.mdb", "open.lock", "visited",
+		"clean" };
 	char file[64];
 
 	store_reader_free(d->reader);

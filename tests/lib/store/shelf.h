@@ -16,6 +16,7 @@ enum { SHELF_SIZE = 64 << 20, SHELF_PIECES = 4096 };
 struct shelf {
 	char path[32];
 	char why[STORE_WHY_SIZE];
+	uint64_t size_bytes;    /* Before shelf_open(); 0: SHELF_SIZE. */
 	uint64_t body_file_min; /* Before shelf_open(). */
 	bool share_bodies;
 	struct store *store;
@@ -31,7 +32,7 @@ static inline void
 shelf_open(struct shelf *f)
 {
 	struct store_options options = { .path = f->path,
-		.size_bytes = SHELF_SIZE,
+		.size_bytes = f->size_bytes != 0 ? f->size_bytes : SHELF_SIZE,
 		.body_file_min = f->body_file_min,
 		.share_bodies = f->share_bodies };
 

@@ -346,28 +346,6 @@ START_TEST(totals_are_right)
 }
 END_TEST
 
-START_TEST(a_full_store_refuses_entries_and_still_deflates)
-{
-	struct shelf *f = shelf_new_closed();
-	struct store_options options = { .path = f->path, .size_bytes = 1 << 20 };
-	char key[20];
-	int rc = 0;
-	ck_assert_int_eq(store_open(&f->store, &options, f->why), 0);
-	ck_assert_int_eq(store_reader_new(f->store, &f->reader), 0);
-	for (int i = 0; i < 1000 && rc == 0; i++) {
-		snprintf(key, sizeof(key), "p/%d", i);
-		struct store_job job = shelf_insert_job(f, key, shelf_bytes(f, 5000, 1));
-		rc = store_do(f->store, &job);
-	}
-	ck_assert_int_eq(rc, -ENOSPC);
-	for (int i = 0; i < 100; i++)
-		shelf_deflate(f, "p", false);
-	ck_assert_int_eq(shelf_judge(f, "p/1", 0, "").life, STORE_DEAD);
-	ck_assert_int_eq(shelf_find(f, "p/1"), 0);
-	shelf_free(f);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -388,6 +366,5 @@ main(void)
 	tcase_add_test(tests, bloats_are_switched_off_and_on);
 	tcase_add_test(tests, walking_sees_what_a_scope_covers_in_pages);
 	tcase_add_test(tests, totals_are_right);
-	tcase_add_test(tests, a_full_store_refuses_entries_and_still_deflates);
 	return suite_run("lib/store/store", tests);
 }

@@ -1,0 +1,409 @@
+/* evict.c -- Who goes when room runs out: SIEVE over the queue, what is dead first. */
+#include "store/bodysweep.h"
+
+#include "base/clock.h"
+#include "base/metrics.h"
+
+#include <errno.h>
+
+/*
+ * SIEVE (Zhang et al., NSDI 2024): a hand goes from the oldest entry to the newest; one that was
+ * hit since the hand last passed is spared and must be hit anew, any other goes. A hit sets a bit
+ * (visited.c) and moves nothing.
+ *
+ * A transaction frees few enough pages for LMDB to keep their list on one page of its own, and
+ * looks at few enough entries that a deflate behind it does not wait long.
+ */
+enum {
+	EVICT_FREED = 400,
+	EVICT_LOOKS = 2048,
+	EVICT_BATCHES = 4096,   /* For one set of jobs: an end, where others take what we free. */
+	EVICT_AHEAD = 256,      /* Pages made free beyond what is asked for: the next ones' room; */
+	EVICT_AHEAD_SHARE = 64, /* but of a small store no more than this part. */
+	EVICT_SEARCH = 512,
+	EVICT_DEAD_S = 60,
+};
+
+/* How soon a body file may go where room is short: at once, unless a web server was given paths. */
+enum { EVICT_LINGER_SHARED_S = 5 };
+
+enum evict_half { EVICT_PAGES, EVICT_FILES };
+
+/* One transaction's work. */
+struct evict_batch {
+	struct change change;
+	int64_t now_s;
+	unsigned looks, gone;
+};
+
+/* ---- One entry ------------------------------------------------------------------------------ */
+
+/* Deflated, or too old for anything it could still be used for. */
+static bool
+evict_is_dead(const struct judge_view *view, const struct store_entry *e, int64_t now_s)
+{
+	const struct storing *aging = &e->aging;
+	int64_t since_s = now_s - e->response_s, use_s = aging->keep_s;
+	struct tuple key;
+
+	use_s = aging->grace_s > use_s ? aging->grace_s : use_s;
+	use_s = aging->stale_if_error_s > use_s ? aging->stale_if_error_s : use_s;
+	if (since_s > 0 && aging->age_s + since_s > aging->lifetime_s + use_s)
+		return true;
+	return tuple_decode(e->key, &key) != 0 ||
+	       judge_in(view, STORE_DOOR_HIT, e->sequence, &key, e->tags).life == STORE_DEAD;
+}
+
+static int
+evict_drop_row(struct change *c, uint64_t number)
+{
+	MDB_val key = { sizeof(number), &number };
+	int rc = mdb_del(c->txn, c->store->tables[TABLE_QUEUE], &key, NULL);
+
+	return rc == MDB_NOTFOUND ? 0 : store_error(rc);
+}
+
+/* The hand is at `number`, which is `name`'s. */
+static int
+evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name, bool spare)
+{
+	struct change *c = &b->change;
+	struct judge_view view = { c->store, c->txn, &c->state };
+	struct record record;
+	int rc = entry_get(c->store, c->txn, name, &record);
+	bool mine = rc == 0 && record.queue == number, visited = visited_take(c->store, number);
+
+	/* A row that an entry does not answer to is of no use, and neither is a bad record. */
+	if ((rc == 0 || rc == -ENOENT) && !mine)
+		return evict_drop_row(c, number);
+	if (rc == 0) {
+		bool dead = evict_is_dead(&view, &record.entry, b->now_s);
+		if (!dead && (visited || spare))
+			return 0;
+		metric_add(dead ? METRIC_EVICTED_DEAD : METRIC_EVICTED, 1);
+	} else if (rc != -EBADMSG) {
+		return rc;
+	}
+	b->gone++;
+	rc = entry_remove(c, name);
+	return rc == 0 ? evict_drop_row(c, number) : rc;
+}
+
+/* ---- The hand ------------------------------------------------------------------------------- */
+
+static bool
+evict_is_in(enum evict_half half, uint64_t number)
+{
+	return (number & entry_queue_files) == (half == EVICT_FILES ? entry_queue_files : 0);
+}
+
+/* The first row of the half from `*number` on. Returns: 0; -ENOENT; -EIO. */
+static int
+evict_seek(const struct store *s, MDB_txn *txn, enum evict_half half, uint64_t *number,
+    struct entry_name *name)
+{
+	uint64_t from = *number | (half == EVICT_FILES ? entry_queue_files : 0);
+	MDB_val key = { sizeof(from), &from }, value;
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(txn, s->tables[TABLE_QUEUE], &cursor);
+
+	if (rc != 0)
+		return store_error(rc);
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	if (rc == 0 && (key.mv_size != sizeof(*number) || value.mv_size > sizeof(name->bytes)))
+		rc = MDB_CORRUPTED;
+	if (rc == 0) {
+		memcpy(number, key.mv_data, sizeof(*number));
+		memcpy(name->bytes, value.mv_data, value.mv_size);
+		name->len = value.mv_size;
+		rc = evict_is_in(half, *number) ? 0 : MDB_NOTFOUND;
+	}
+	mdb_cursor_close(cursor);
+	return store_error(rc);
+}
+
+/* On from where the hand stands, and from the start again. Returns: 0; -ENOENT: the half is empty.
+ */
+static int
+evict_advance(struct change *c, enum evict_half half, uint64_t *number, struct entry_name *name)
+{
+	*number = c->state.hands[half];
+	int rc = evict_seek(c->store, c->txn, half, number, name);
+	if (rc == -ENOENT) {
+		*number = 0;
+		rc = evict_seek(c->store, c->txn, half, number, name);
+	}
+	c->state.hands[half] = rc == 0 ? *number + 1 : 0;
+	return rc;
+}
+
+/*
+ * Turn the hand until `pages` are free or the batch is full. Returns: 0; -ENOENT: nothing is left;
+ * LMDB failed.
+ */
+static int
+evict_turn(struct evict_batch *b, enum evict_half half, uint64_t pages)
+{
+	struct change *c = &b->change;
+	struct entry_name name;
+	uint64_t number, before = c->state.doomed_bytes;
+	int rc = 0;
+
+	while (rc == 0 && b->looks < EVICT_LOOKS && c->freed + b->gone < EVICT_FREED) {
+		uint64_t done =
+		    c->freed + b->gone + (c->state.doomed_bytes - before) / c->store->page_bytes;
+		if (done >= pages)
+			break;
+		rc = evict_advance(c, half, &number, &name);
+		b->looks += rc == 0;
+		if (rc == 0)
+			rc = evict_look(b, number, &name, false);
+	}
+	return rc;
+}
+
+static int
+evict_end(struct evict_batch *b, int rc)
+{
+	/* What was done before the queue ran out stays done. */
+	if (rc == 0 || (rc == -ENOENT && b->gone > 0))
+		return change_commit(&b->change);
+	change_abort(&b->change);
+	return rc;
+}
+
+/* ---- Making room ---------------------------------------------------------------------------- */
+
+struct evict_need {
+	uint64_t pages, file_bytes;
+};
+
+/* What one job would store. An entry of half the store is not worth all the others. */
+static struct evict_need
+evict_ask(const struct store *s, const struct store_job *job)
+{
+	uint64_t names = job->key.bytes.len + job->variant.len + job->tags.len + job->vary.len;
+	uint64_t most = s->size_bytes / 2 / s->page_bytes;
+	struct evict_need need = { 0, 0 };
+	bool file = bodyfile_is_for(s, job);
+
+	if (job->kind == STORE_JOB_INSERT || job->kind == STORE_JOB_FRESHEN)
+		need.pages =
+		    room_pages(RECORD_PAGE + names + job->head.len + (file ? 0 : job->body.len));
+	if (file)
+		need.file_bytes = bodyfile_blocks(job->body.len);
+	bool hopeless = need.pages > most || need.file_bytes > most * s->page_bytes;
+	return hopeless ? (struct evict_need){ 0, 0 } : need;
+}
+
+static struct evict_need
+evict_sum(const struct store *s, const struct store_job *job, size_t n)
+{
+	uint64_t most = s->size_bytes / 4 / s->page_bytes;
+	struct evict_need sum = { 0, 0 };
+
+	for (size_t i = 0; i < n; i++, job = job->next) {
+		struct evict_need one = evict_ask(s, job);
+		/* The rest of the batch takes what it finds. */
+		if (i > 0 && sum.pages + one.pages + sum.file_bytes / s->page_bytes > most)
+			break;
+		sum.pages += one.pages;
+		sum.file_bytes += one.file_bytes;
+	}
+	return sum;
+}
+
+/* Files of entries that went make room once they are unlinked. */
+static int
+evict_unlink(struct store *s, int64_t now_s)
+{
+	int64_t sooner_s = BODYFILE_LINGER_S - (s->share_bodies ? EVICT_LINGER_SHARED_S : 0);
+	bool more = true;
+	int rc = 0;
+
+	while (rc == 0 && more)
+		rc = bodysweep_doomed(s, now_s + sooner_s, &more);
+	return rc;
+}
+
+static int
+evict_sweep(struct store *s)
+{
+	bool more = true;
+	int rc = 0;
+
+	while (rc == 0 && more)
+		rc = trash_sweep(s, &more);
+	return rc;
+}
+
+static uint64_t
+evict_ahead(const struct store *s)
+{
+	uint64_t share = s->size_bytes / s->page_bytes / EVICT_AHEAD_SHARE;
+
+	return share < EVICT_AHEAD ? share : EVICT_AHEAD;
+}
+
+/* One step nearer. Returns: 1: there is room; 0: go on; -ENOENT: nothing is left to go; LMDB's. */
+static int
+evict_step(struct store *s, const struct evict_need *need)
+{
+	struct evict_batch b = { .now_s = clock_wall_s() };
+	struct change *c = &b.change;
+	int rc = change_begin(s, c);
+
+	if (rc != 0)
+		return rc;
+	if (c->page_room >= need->pages && c->file_room >= need->file_bytes) {
+		change_abort(c);
+		return 1;
+	}
+	bool files = c->page_room >= need->pages;
+	uint64_t pages = files ? (need->file_bytes - c->file_room) / s->page_bytes + 1
+			       : need->pages - c->page_room + evict_ahead(s);
+	rc = evict_turn(&b, files ? EVICT_FILES : EVICT_PAGES, pages);
+	/* Files make room for pages; LMDB gives no page back that a file could have. */
+	if (rc == -ENOENT && !files && b.gone == 0) {
+		files = true;
+		rc = evict_turn(&b, EVICT_FILES, pages);
+	}
+	rc = evict_end(&b, rc);
+	if (rc == 0 && c->trash_rows > 0)
+		rc = evict_sweep(s);
+	return rc == 0 && files ? evict_unlink(s, b.now_s) : rc;
+}
+
+static int
+evict_make_room(struct store *s, const struct evict_need *need)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < EVICT_BATCHES; i++)
+		rc = evict_step(s, need);
+	return rc == 1 ? 0 : rc == 0 ? -ENOSPC : rc;
+}
+
+void
+evict_for_jobs(struct store *s, struct store_job *first, size_t n)
+{
+	struct store_job *job = first;
+	struct evict_need need = evict_sum(s, first, n);
+
+	for (size_t i = 0; i < n; i++, job = job->next)
+		job->file.rc = 0;
+	if (need.pages == 0 || evict_make_room(s, &need) == 0)
+		return;
+	/* A file would take the room before its transaction could say that there is none. */
+	for (size_t i = 0; i < n; i++, first = first->next) {
+		struct evict_need one = evict_ask(s, first);
+		if (one.file_bytes > 0 && evict_make_room(s, &one) != 0)
+			first->file.rc = -ENOSPC;
+	}
+}
+
+int
+evict_batch(struct store *s)
+{
+	struct evict_batch b = { .now_s = clock_wall_s() };
+	int rc = change_begin(s, &b.change);
+
+	if (rc != 0)
+		return rc;
+	return evict_end(&b, evict_turn(&b, EVICT_PAGES, EVICT_FREED));
+}
+
+/* ---- The dead ------------------------------------------------------------------------------- */
+
+/* Look without the write lock: which rows are of dead entries? Returns how many. */
+static size_t
+evict_search_some(
+    const struct store *s, MDB_txn *txn, struct evict_search *search, uint64_t *dead, bool *more)
+{
+	struct meta_state state;
+	struct judge_view view = { s, txn, &state };
+	int64_t now_s = clock_wall_s();
+	struct entry_name name;
+	struct record record;
+	size_t n = 0;
+	int rc = meta_read(s, txn, &state);
+
+	for (unsigned i = 0; rc == 0 && i < EVICT_SEARCH; i++) {
+		uint64_t number = search->next;
+		enum evict_half half = evict_is_in(EVICT_FILES, number) ? EVICT_FILES : EVICT_PAGES;
+		rc = evict_seek(s, txn, half, &number, &name);
+		if (rc == -ENOENT && half == EVICT_PAGES) {
+			search->next = entry_queue_files;
+			rc = 0;
+			continue;
+		}
+		if (rc != 0)
+			break;
+		search->next = number + 1;
+		if (entry_get(s, txn, &name, &record) == 0 &&
+		    evict_is_dead(&view, &record.entry, now_s))
+			dead[n++] = number;
+	}
+	*more = rc == 0;
+	return n;
+}
+
+/* They are looked at again, under the lock. */
+static int
+evict_remove(struct store *s, const uint64_t *dead, size_t n)
+{
+	struct evict_batch b = { .now_s = clock_wall_s() };
+	struct entry_name name;
+	int rc = change_begin(s, &b.change);
+
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < n && b.change.freed + b.gone < EVICT_FREED; i++) {
+		enum evict_half half =
+		    evict_is_in(EVICT_FILES, dead[i]) ? EVICT_FILES : EVICT_PAGES;
+		uint64_t number = dead[i];
+		rc = evict_seek(s, b.change.txn, half, &number, &name);
+		if (rc == 0 && number == dead[i])
+			rc = evict_look(&b, number, &name, true);
+		else if (rc == -ENOENT)
+			rc = 0;
+	}
+	return evict_end(&b, rc);
+}
+
+/* Is it so full that the dead had better go before the living must? */
+static bool
+evict_is_worth_it(const struct store *s, MDB_txn *txn)
+{
+	struct meta_state state;
+
+	if (meta_read(s, txn, &state) != 0)
+		return false;
+	uint64_t used = store_live_pages(s, txn) * s->page_bytes + state.file_bytes;
+	return used > s->size_bytes / 4 * 3;
+}
+
+bool
+evict_dead(struct store *s, struct evict_search *search)
+{
+	uint64_t dead[EVICT_SEARCH];
+	int64_t now_s = clock_wall_s();
+	bool more = false;
+	size_t n = 0;
+	MDB_txn *txn;
+
+	if (search->next == 0 && now_s >= search->began_s && now_s - search->began_s < EVICT_DEAD_S)
+		return false;
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
+		return false;
+	if (search->next == 0)
+		search->began_s = now_s;
+	if (evict_is_worth_it(s, txn))
+		n = evict_search_some(s, txn, search, dead, &more);
+	mdb_txn_abort(txn);
+	if (n > 0 && evict_remove(s, dead, n) != 0)
+		more = false;
+	if (!more)
+		search->next = 0;
+	return more;
+}
