@@ -35,12 +35,50 @@ delivery_end_head(struct flight *f, struct exchange *x, struct buf *out)
 	reply_end_head(x, &fetch, out);
 }
 
+static struct slice
+delivery_fields(const struct flight *f, const struct exchange *x)
+{
+	return x == f->leader ? buf_as_slice(&f->head) : f->public_head;
+}
+
+static void
+delivery_put_age(const struct flight *f, struct buf *out)
+{
+	if (f->age.at != NULL)
+		buf_printf(out, "Age: %.*s\r\n", SLICE_ARGS(f->age));
+}
+
+/* The part that the client asks for, of a response that is here whole: as a hit would give it. */
+static enum range_verdict
+delivery_put_range(struct flight *f, struct exchange *x, struct buf *out)
+{
+	const struct store_entry entry = { .status = f->status,
+		.head = delivery_fields(f, x),
+		.etag = f->etag,
+		.last_modified = f->last_modified,
+		.response_s = f->response_s,
+		.body_bytes = f->body.len };
+	struct range range = { 0, 0 };
+
+	if (f->plan.action != PLAN_CACHE || f->state != FLIGHT_WHOLE || f->end != FETCH_WHOLE ||
+	    f->body_start > 0)
+		return RANGE_WHOLE;
+	enum range_verdict verdict = reply_range(x, &entry, &range, out);
+	if (verdict == RANGE_WHOLE)
+		return verdict;
+	x->status = verdict == RANGE_PART ? 206 : 416;
+	x->body_at = range.first;
+	x->body_end = range.first + range.length;
+	delivery_put_age(f, out);
+	delivery_end_head(f, x, out);
+	return verdict;
+}
+
 static void
 delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
 {
-	buf_slice(out, x == f->leader ? buf_as_slice(&f->head) : f->public_head);
-	if (f->age.at != NULL)
-		buf_printf(out, "Age: %.*s\r\n", SLICE_ARGS(f->age));
+	buf_slice(out, delivery_fields(f, x));
+	delivery_put_age(f, out);
 	if (f->has_length)
 		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)f->length);
 	else if (f->state == FLIGHT_WHOLE && !f->bodyless)
@@ -61,6 +99,14 @@ delivery_make_head(struct flight *f, struct exchange *x, struct buf *out)
 		delivery_end_head(f, x, out);
 		return false;
 	}
+	switch (delivery_put_range(f, x, out)) {
+	case RANGE_PART:
+		return true;
+	case RANGE_UNSATISFIABLE:
+		return false;
+	case RANGE_WHOLE:
+		break;
+	}
 	delivery_put_head(f, x, out);
 	return !reply_is_head_only(x);
 }
@@ -78,7 +124,8 @@ delivery_pump(struct flight *f, struct exchange *x)
 		conn_cut(x);
 	}
 	while (more && conn_backlog(x) < DELIVERY_PIECE) {
-		uint64_t end = f->body_start + f->body.len, len = last ? 0 : end - x->body_at;
+		uint64_t end = x->body_end > 0 ? x->body_end : f->body_start + f->body.len;
+		uint64_t len = last ? 0 : end - x->body_at;
 		len = len < DELIVERY_PIECE ? len : DELIVERY_PIECE;
 		last = last || (f->state == FLIGHT_WHOLE && x->body_at + len == end);
 		more = !last && len == DELIVERY_PIECE;

@@ -65,7 +65,8 @@ struct exchange {
 	struct exchange *flight_next;
 	struct exchange **flight_link;
 	bool head_sent;
-	uint64_t body_at; /* How far into the flight's body it has been answered. */
+	uint64_t body_at;  /* How far into the flight's body it has been answered. */
+	uint64_t body_end; /* Where its range of that ends; 0: it gets all. */
 
 	/* While it waits for the writer, or for the body of an admin request. */
 	struct pending *pending;

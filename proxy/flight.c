@@ -18,6 +18,7 @@ flight_board(struct flight *f, struct exchange *x)
 	x->flight = f;
 	x->head_sent = false;
 	x->body_at = 0;
+	x->body_end = 0;
 	x->flight_next = f->waiters;
 	x->flight_link = &f->waiters;
 	if (x->flight_next != NULL)

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn.h"
-#include "http/range.h"
 #include "http/validation.h"
 #include "route/scopetext.h"
 
@@ -245,9 +244,8 @@ reply_cut_body(struct iovec *parts, size_t n, const struct range *range)
 	return kept;
 }
 
-/* What of a stored 200 does the request ask for? Then `out` gets the head of the answer. */
-static enum range_verdict
-reply_judge_range(
+enum range_verdict
+reply_range(
     const struct exchange *x, const struct store_entry *entry, struct range *range, struct buf *out)
 {
 	struct slice value = reply_request_field(x, SLICE("range"));
@@ -315,7 +313,7 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 
 	/* Where the web server sends the file, it finds the range itself. */
 	if (!not_modified && !(x->file.open && x->site->config->dory.sendfile_header != NULL))
-		part = reply_judge_range(x, entry, &range, &head);
+		part = reply_range(x, entry, &range, &head);
 	x->status = not_modified                  ? 304
 		    : part == RANGE_PART          ? 206
 		    : part == RANGE_UNSATISFIABLE ? 416

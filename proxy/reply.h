@@ -3,6 +3,7 @@
 #define DORY_PROXY_REPLY_H
 
 #include "exchange.h"
+#include "http/range.h"
 
 #include <jansson.h>
 
@@ -28,6 +29,14 @@ void reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_bod
  */
 bool reply_not_modified(const struct exchange *x, struct slice etag, struct slice last_modified,
     struct slice head, int64_t now_s, struct buf *out);
+
+/*
+ * Which part of a whole 200 does the request ask for (RFC 9110 section 14)? Where it is not all of
+ * it, `out` gets the head of a 206 or 416, and `range` is set for the former. Of `entry` status,
+ * head, validators, length and time of arrival are looked at.
+ */
+enum range_verdict reply_range(const struct exchange *x, const struct store_entry *entry,
+    struct range *range, struct buf *out);
 
 /* What Cache-Status says of a fetch (RFC 9211 section 2). */
 struct reply_fetch {

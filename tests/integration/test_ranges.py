@@ -87,3 +87,14 @@ class RangesOverFastCGI(Ranges):
         r = self.site.doryd.ask("HEAD", "/page/record", host="shop.test",
                                 headers=[("Range", "bytes=0-1")])
         self.assertEqual((r.status, r.header("Content-Length")), (200, "1000"))
+
+    def test_what_is_just_being_stored_is_cut_too(self):
+        for n in range(30):  # At once: the response is whole, and not yet in the store.
+            name = f"new{n}"
+            self.backend.on("/page/" + name, page(b"0123456789"))
+            self.site.doryd.ask("GET", "/page/" + name, host="shop.test")
+            r = self.ask(name, "bytes=2-4")
+            self.assertEqual((r.status, r.header("Content-Range"), r.body),
+                             (206, "bytes 2-4/10", b"234"))
+            self.assertEqual(self.ask(name, "bytes=10-").status, 416)
+            self.assertEqual(self.backend.count("/page/" + name), 1)
