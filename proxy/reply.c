@@ -101,7 +101,8 @@ reply_put_fetch(struct exchange *x, const struct reply_fetch *fetch, struct buf 
 	if (stored)
 		buf_printf(out, "; stored; ttl=%" PRId64, fetch->ttl_s);
 	buf_text(out, fetch->collapsed ? "; collapsed" : "");
-	if (x->plan.action == PLAN_CACHE)
+	/* An answer of our own repeats nothing of the request. */
+	if (x->plan.action == PLAN_CACHE && fetch->status != 0)
 		reply_put_key(x, out);
 	if (x->deflated_by == 0 && x->detail == NULL && fetch->refused != NULL)
 		buf_printf(out, "; detail=\"%s\"", fetch->refused);
