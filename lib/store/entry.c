@@ -49,7 +49,7 @@ entry_get(const struct store *s, MDB_txn *txn, const struct entry_name *name, st
 	return rc == 0 ? record_decode(store_slice(value), out) : store_error(rc);
 }
 
-static int
+int
 entry_drop_number(struct change *c, uint64_t queue)
 {
 	MDB_val key = { sizeof(queue), &queue };

@@ -54,15 +54,6 @@ evict_is_dead(const struct judge_view *view, const struct store_entry *e, int64_
 	       judge_in(view, STORE_DOOR_HIT, e->sequence, &key, e->tags).life == STORE_DEAD;
 }
 
-static int
-evict_drop_row(struct change *c, uint64_t number)
-{
-	MDB_val key = { sizeof(number), &number };
-	int rc = mdb_del(c->txn, c->store->tables[TABLE_QUEUE], &key, NULL);
-
-	return rc == MDB_NOTFOUND ? 0 : store_error(rc);
-}
-
 /* The hand is at `number`, which is `name`'s. */
 static int
 evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name, bool spare)
@@ -75,7 +66,7 @@ evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name
 
 	/* A row that an entry does not answer to is of no use, and neither is a bad record. */
 	if ((rc == 0 || rc == -ENOENT) && !mine)
-		return evict_drop_row(c, number);
+		return entry_drop_number(c, number);
 	if (rc == 0) {
 		bool dead = evict_is_dead(&view, &record.entry, b->now_s);
 		if (!dead && (visited || spare))
@@ -86,7 +77,7 @@ evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name
 	}
 	b->gone++;
 	rc = entry_remove(c, name);
-	return rc == 0 ? evict_drop_row(c, number) : rc;
+	return rc == 0 ? entry_drop_number(c, number) : rc;
 }
 
 /* ---- The hand ------------------------------------------------------------------------------- */

@@ -237,6 +237,9 @@ int entry_put(struct change *c, const struct entry_name *name, struct record *r)
  */
 static const uint64_t entry_queue_files = (uint64_t)1 << 63;
 
+/* Take a row out of the queue; one that is not there does not matter. */
+int entry_drop_number(struct change *c, uint64_t queue) NODISCARD;
+
 /* Remove the entry, its chunks and its number. */
 int entry_remove(struct change *c, const struct entry_name *name) NODISCARD;
 
