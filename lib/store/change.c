@@ -17,12 +17,14 @@ int
 change_begin(struct store *s, struct change *out)
 {
 	struct change c = { .store = s };
+
+	health_write_begins(s);
 	int rc = store_error(mdb_txn_begin(s->env, NULL, 0, &c.txn));
 
 	if (rc == 0)
 		rc = meta_read(s, c.txn, &c.state);
 	if (rc != 0) {
-		mdb_txn_abort(c.txn);
+		change_abort(&c);
 		return rc == -ENOENT || rc == -EINVAL ? -EIO : rc;
 	}
 	c.before = c.state;
@@ -55,6 +57,7 @@ change_commit(struct change *c)
 	/* MDB_NOMETASYNC leaves the page that makes the commit count to the kernel. */
 	if (rc == 0 && c->durable)
 		rc = mdb_env_sync(c->store->env, 1);
+	health_write_ends(c->store);
 	return store_error(rc);
 }
 
@@ -64,4 +67,5 @@ change_abort(struct change *c)
 	if (c->txn != NULL)
 		mdb_txn_abort(c->txn);
 	c->txn = NULL;
+	health_write_ends(c->store);
 }

@@ -105,8 +105,14 @@ health_count_failure(struct health *h)
 	h->failed_ms[HEALTH_FAILURES - 2] = now_ms;
 }
 
+void
+health_write_ends(struct store *s)
+{
+	atomic_store(&s->health.busy_since_ms, 0);
+}
+
 int
-health_write_ended(struct store *s, int rc, bool durable)
+health_judge_write(struct store *s, int rc, bool durable)
 {
 	/* Committed to a file that is no longer there: others would not see what we acknowledge. */
 	if (rc == 0 && durable && health_is_moved(s))
@@ -116,7 +122,6 @@ health_write_ended(struct store *s, int rc, bool durable)
 	else if (rc == -EIO)
 		health_count_failure(&s->health);
 	atomic_store(&s->health.write_rc, rc);
-	atomic_store(&s->health.busy_since_ms, 0);
 	return rc;
 }
 

@@ -238,7 +238,6 @@ jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end)
 	struct store_job *job = first;
 	int dead = 0;
 
-	health_write_begins(s);
 	int rc = jobs_try(s, first, n, end);
 
 	/* A process that died while it read holds back what was freed since. */
@@ -246,7 +245,7 @@ jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end)
 		rc = jobs_try(s, first, n, end);
 	if (rc == -ENOSPC && !end->committed && evict_batch(s) == 0)
 		rc = jobs_try(s, first, n, end);
-	rc = health_write_ended(s, rc, end->durable);
+	rc = health_judge_write(s, rc, end->durable);
 	for (size_t i = 0; rc != 0 && i < n; i++, job = job->next)
 		job->rc = rc;
 	return rc;

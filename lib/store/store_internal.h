@@ -316,9 +316,12 @@ bool health_is_gone(const struct store *s);
  */
 void health_drop_lock(const struct store *s);
 
-/* Around each transaction of jobs. Returns what became of it: `rc`, or why that is not all. */
+/* Around each write transaction, whoever's: from waiting for LMDB's lock to being on disk. */
 void health_write_begins(struct store *s);
-int health_write_ended(struct store *s, int rc, bool durable) NODISCARD;
+void health_write_ends(struct store *s);
+
+/* How a transaction of jobs ended. Returns what became of it: `rc`, or why that is not all. */
+int health_judge_write(struct store *s, int rc, bool durable) NODISCARD;
 
 /*
  * What ails its writes, in a word; NULL: nothing. Thread-safe.

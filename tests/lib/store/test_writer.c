@@ -1,6 +1,8 @@
 /* test_writer.c -- The writer does every job once, deflates first, within its bounds. */
 #include "shelf.h"
 
+#include "base/clock.h"
+
 #include <semaphore.h>
 
 /* Counts what came back; `hold` stops the writer in its first callback until `go`. */
@@ -328,6 +330,25 @@ START_TEST(trash_is_swept_while_nothing_else_happens)
 }
 END_TEST
 
+/* Housekeeping waits for the write lock as jobs do: what is behind it must know why. */
+START_TEST(every_write_transaction_shows_that_the_store_is_busy)
+{
+	struct shelf *f = shelf_new();
+	int64_t later_ms = clock_mono_ms() + 60000;
+	struct change c;
+
+	ck_assert_ptr_null(health_trouble(f->store, later_ms));
+	ck_assert_int_eq(change_begin(f->store, &c), 0);
+	ck_assert_str_eq(health_trouble(f->store, later_ms), "store-busy");
+	change_abort(&c);
+	ck_assert_ptr_null(health_trouble(f->store, later_ms));
+	ck_assert_int_eq(change_begin(f->store, &c), 0);
+	ck_assert_int_eq(change_commit(&c), 0);
+	ck_assert_ptr_null(health_trouble(f->store, later_ms));
+	shelf_free(f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -340,6 +361,7 @@ main(void)
 	tcase_add_test(tests, without_a_writer_closing_cancels_what_waits);
 	tcase_add_test(tests, one_insert_too_many_does_not_cost_the_others_their_place);
 	tcase_add_test(tests, no_reader_sees_alive_what_an_acknowledged_deflate_killed);
+	tcase_add_test(tests, every_write_transaction_shows_that_the_store_is_busy);
 	tcase_add_test(tests, trash_is_swept_while_nothing_else_happens);
 	return suite_run("lib/store/writer", tests);
 }
