@@ -29,6 +29,7 @@ struct conn {
 	bool half_closed; /* The peer sends no more. */
 	bool keep;
 	bool gone; /* The peer hung up or a write failed. */
+	bool wide; /* Its socket has room for large bodies. */
 	struct outbox outbox;
 	struct stdin_stream body;
 	struct head head;
