@@ -154,13 +154,21 @@ evict_turn(struct evict_batch *b, enum evict_half half, uint64_t pages)
 }
 
 static int
+evict_begin(struct store *s, struct evict_batch *b)
+{
+	*b = (struct evict_batch){ .now_s = clock_wall_s() };
+	return change_begin(s, &b->change);
+}
+
+static int
 evict_end(struct evict_batch *b, int rc)
 {
 	/* What was done before the queue ran out stays done. */
-	if (rc == 0 || (rc == -ENOENT && b->gone > 0))
-		return change_commit(&b->change);
-	change_abort(&b->change);
-	return rc;
+	if (rc != 0 && (rc != -ENOENT || b->gone == 0)) {
+		change_abort(&b->change);
+		return rc;
+	}
+	return change_commit(&b->change);
 }
 
 /* ---- Making room ---------------------------------------------------------------------------- */
@@ -240,9 +248,9 @@ evict_ahead(const struct store *s)
 static int
 evict_step(struct store *s, const struct evict_need *need)
 {
-	struct evict_batch b = { .now_s = clock_wall_s() };
+	struct evict_batch b;
 	struct change *c = &b.change;
-	int rc = change_begin(s, c);
+	int rc = evict_begin(s, &b);
 
 	if (rc != 0)
 		return rc;
@@ -250,6 +258,8 @@ evict_step(struct store *s, const struct evict_need *need)
 		change_abort(c);
 		return 1;
 	}
+	if (c->held_back)
+		return evict_end(&b, -ENOSPC);
 	bool files = c->page_room >= need->pages;
 	uint64_t pages = files ? (need->file_bytes - c->file_room) / s->page_bytes + 1
 			       : need->pages - c->page_room + evict_ahead(s);
@@ -296,12 +306,13 @@ evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 int
 evict_batch(struct store *s)
 {
-	struct evict_batch b = { .now_s = clock_wall_s() };
-	int rc = change_begin(s, &b.change);
+	struct evict_batch b;
+	int rc = evict_begin(s, &b);
 
 	if (rc != 0)
 		return rc;
-	return evict_end(&b, evict_turn(&b, EVICT_PAGES, EVICT_FREED));
+	rc = b.change.held_back ? -ENOSPC : evict_turn(&b, EVICT_PAGES, EVICT_FREED);
+	return evict_end(&b, rc);
 }
 
 /* ---- The dead ------------------------------------------------------------------------------- */
@@ -343,12 +354,14 @@ evict_search_some(
 static int
 evict_remove(struct store *s, const uint64_t *dead, size_t n)
 {
-	struct evict_batch b = { .now_s = clock_wall_s() };
+	struct evict_batch b;
 	struct entry_name name;
-	int rc = change_begin(s, &b.change);
+	int rc = evict_begin(s, &b);
 
 	if (rc != 0)
 		return rc;
+	if (b.change.held_back)
+		return evict_end(&b, -ENOSPC);
 	for (size_t i = 0; rc == 0 && i < n && b.change.freed + b.gone < EVICT_FREED; i++) {
 		enum evict_half half =
 		    evict_is_in(EVICT_FILES, dead[i]) ? EVICT_FILES : EVICT_PAGES;

@@ -1,6 +1,8 @@
 /* room.c -- What room is left under the cap: pages for the tables, and disk for body files. */
 #include "store/bodyfile.h"
 
+#include <stdlib.h>
+
 /*
  * `size` bounds what is on disk: data.mdb at its longest, for LMDB gives no page back, and the body
  * files, those that wait to be unlinked included.
@@ -16,6 +18,79 @@ enum { ROOM_FILES_SHARE = 8 };
 /* Pages that a transaction touches on the way to an entry, at most: a path in each of four tables.
  */
 enum { ROOM_PATH_PAGES = 16 };
+
+/* ---- What readers hold back ------------------------------------------------------------------ */
+
+/*
+ * LMDB uses a page again once nobody reads a snapshot from before it was freed. Where one does, a
+ * stopped process say, what is free is not to be had: it counts as taken, or inserts would fill the
+ * map to the last page, and no deflate could be written any more.
+ */
+
+enum { ROOM_FREE_TABLE = 0 };
+
+/* LMDB tells of its readers only in words: "PID THREAD SNAPSHOT", the last "-" between two. */
+static int
+room_note_reader(const char *line, void *context)
+{
+	uint64_t *oldest = context;
+	const char *at = strrchr(line, ' ');
+	char *end = NULL;
+
+	uint64_t snapshot = at == NULL ? 0 : strtoull(at + 1, &end, 10);
+	if (end != NULL && end > at + 1 && *end == '\n' && snapshot < *oldest)
+		*oldest = snapshot;
+	return 0;
+}
+
+/* Pages freed by the transactions from `first` to before `last`. No sum is larger than `most`. */
+static uint64_t
+room_sum_freed(MDB_txn *txn, uint64_t first, uint64_t last, uint64_t most)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t number, count, sum = 0;
+
+	if (mdb_cursor_open(txn, ROOM_FREE_TABLE, &cursor) != 0)
+		return most;
+	/* Each row: the number of a transaction, and how many pages it freed before which they are.
+	 */
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+	while (rc == 0 && sum < most && key.mv_size == sizeof(number) &&
+	       value.mv_size >= sizeof(count)) {
+		memcpy(&number, key.mv_data, sizeof(number));
+		memcpy(&count, value.mv_data, sizeof(count));
+		if (number < first)
+			break;
+		sum += number < last ? count : 0;
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_PREV);
+	}
+	mdb_cursor_close(cursor);
+	return sum < most ? sum : most;
+}
+
+/*
+ * What the last transaction freed is held back in any case: the reserve is for that.
+ *
+ * last: the transaction before the one that is under way.
+ */
+static uint64_t
+room_held(const struct store *s, uint64_t last, uint64_t most)
+{
+	uint64_t oldest = last;
+	MDB_txn *txn;
+
+	if (mdb_reader_list(s->env, room_note_reader, &oldest) < 0 || oldest >= last)
+		return 0;
+	/* LMDB shows its table of free pages to those who read only. */
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
+		return most;
+	uint64_t held = room_sum_freed(txn, oldest, last, most);
+	mdb_txn_abort(txn);
+	return held;
+}
+
+/* ---- What is left ---------------------------------------------------------------------------- */
 
 static uint64_t
 room_reserve(uint64_t pages)
@@ -51,12 +126,20 @@ room_measure(struct change *c)
 	uint64_t files = (c->state.file_bytes + c->state.doomed_bytes) / s->page_bytes;
 	uint64_t live = store_live_pages(s, c->txn), bound = room_tables(s, pages, files);
 	MDB_envinfo info;
-	uint64_t taken = mdb_env_info(s->env, &info) == 0 ? info.me_last_pgno + 1 : pages;
+	int dead = 0;
 
+	mdb_env_info(s->env, &info);
+	uint64_t taken = info.me_last_pgno + 1;
 	/* Where the file may grow no more, a part of what it has must stay free instead. */
 	if (taken > bound + reserve)
 		bound = room_minus(taken, reserve) < pages ? room_minus(taken, reserve) : pages;
-	c->page_room = room_minus(bound, live);
+	/* More than this changes nothing. */
+	uint64_t most = room_minus(bound, live) + reserve;
+	uint64_t held = room_held(s, info.me_last_txnid, most);
+	if (held > reserve / 2 && mdb_reader_check(s->env, &dead) == 0 && dead > 0)
+		held = room_held(s, info.me_last_txnid, most);
+	c->page_room = room_minus(bound, live + held);
+	c->held_back = held > reserve / 2 && live + held > bound + reserve / 4;
 	c->file_room = room_minus(pages, files + reserve + (taken > live ? taken : live));
 	c->file_room *= s->page_bytes;
 }

@@ -114,8 +114,10 @@ struct change {
 	bool durable; /* Something in it will be acknowledged: the commit is synced. */
 	bool committed;
 	uint64_t freed; /* Chunks deleted: few enough that the freed pages' list fits one page. */
-	uint64_t page_room;     /* Pages that entries may still take. */
-	uint64_t file_room;     /* Bytes that body files may still take. */
+	uint64_t page_room; /* Pages that entries may still take. */
+	uint64_t file_room; /* Bytes that body files may still take. */
+	bool held_back; /* Nor does it make room if entries go: a reader that stopped may still read
+			   them. */
 	uint64_t deflated_rows; /* As committed. */
 	uint64_t trash_rows;    /* As committed. */
 };
@@ -132,7 +134,7 @@ int meta_switch(struct change *c, const char *bloat, bool enable) NODISCARD;
 
 /* ---- room.c: what is left under the cap ------------------------------------------------------ */
 
-/* Set c->page_room and c->file_room. */
+/* Set c->page_room, c->file_room and c->held_back. */
 void room_measure(struct change *c);
 
 /* Pages that an entry of so many bytes may take. Thread-safe: pure. */
@@ -167,7 +169,7 @@ bool visited_take(const struct store *s, uint64_t number);
 void evict_for_jobs(struct store *s, struct store_job *first, size_t n);
 
 /* One batch, whatever there is room for: the map turned out to be full. Returns: 0; -ENOENT where
- * nothing is left to go; -EIO; -ENOSPC; -ENOMEM. */
+ * nothing is left to go; -EIO; -ENOSPC: or a reader holds back whatever goes; -ENOMEM. */
 int evict_batch(struct store *s) NODISCARD;
 
 /* Where the search for entries that are dead already has got to. A zeroed struct is at its start.

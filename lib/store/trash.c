@@ -68,8 +68,10 @@ trash_sweep(struct store *s, bool *more)
 	*more = false;
 	if (rc != 0)
 		return rc;
-	rc = trash_sweep_some(&c);
-	if (rc != 0) {
+	/* It can wait for the reader that it would wait for. The next transaction tells of it anew.
+	 */
+	rc = c.held_back ? 0 : trash_sweep_some(&c);
+	if (rc != 0 || c.held_back) {
 		change_abort(&c);
 		return rc;
 	}

@@ -4,10 +4,11 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { SMALL = 4 << 20, BODY = 20000 };
+enum { SMALL = 4 << 20, BODY = 20000, DEFLATES = 10 };
 
 static struct shelf *
 evict_shelf(uint64_t body_file_min)
@@ -171,6 +172,72 @@ START_TEST(a_full_store_still_deflates)
 }
 END_TEST
 
+/* One that was stopped in a look-up: nothing that goes after it began can be used again. */
+START_TEST(a_reader_that_stopped_takes_no_room_from_deflates)
+{
+	struct shelf *f = evict_shelf(0);
+	struct store_reader *stopped;
+	int refused = 0;
+
+	for (int i = 0; i < 400; i++)
+		ck_assert_int_eq(put(f, i, BODY, 0), 0);
+	ck_assert_int_eq(store_reader_new(f->store, &stopped), 0);
+	ck_assert_int_eq(store_read_begin(stopped), 0);
+	int64_t evicted = metric_get(METRIC_EVICTED);
+	for (int i = 400; i < 700; i++) {
+		int rc = put(f, i, BODY, 0);
+		ck_assert(rc == 0 || rc == -ENOSPC);
+		refused += rc != 0;
+	}
+	store_read_end(f->reader);
+	for (int i = 0; i < DEFLATES; i++)
+		shelf_deflate(f, "p", false);
+	/* They made no room by going: nearly all are still there. */
+	ck_assert_int_gt(refused, 250);
+	ck_assert_int_lt(metric_get(METRIC_EVICTED) - evicted, 100);
+	/* As soon as it goes on, there is room again. */
+	store_read_end(stopped);
+	shelf_look(f);
+	for (int i = 700; i < 1000; i++)
+		ck_assert_int_eq(put(f, i, BODY, 0), 0);
+	store_reader_free(stopped);
+	shelf_free(f);
+}
+END_TEST
+
+static void
+read_until_killed(struct shelf *f, int out)
+{
+	shelf_open(f);
+	ck_assert_int_eq(write(out, "", 1), 1);
+	pause();
+	_exit(1);
+}
+
+/* Nobody has to wait for the next look at the slots of the dead. */
+START_TEST(a_reader_that_died_holds_nothing_back)
+{
+	struct shelf *f = shelf_new_closed();
+	int pipes[2];
+	char began;
+
+	f->size_bytes = SMALL;
+	ck_assert_int_eq(pipe(pipes), 0);
+	pid_t child = fork();
+	if (child == 0)
+		read_until_killed(f, pipes[1]);
+	ck_assert_int_eq(read(pipes[0], &began, 1), 1);
+	shelf_open(f);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	for (int i = 0; i < 400; i++)
+		ck_assert_int_eq(put(f, i, BODY, 0), 0);
+	close(pipes[0]);
+	close(pipes[1]);
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(an_entry_larger_than_half_the_store_takes_nobodys_place)
 {
 	struct shelf *f = evict_shelf(_i == 0 ? 0 : 65536);
@@ -273,6 +340,8 @@ main(void)
 	tcase_add_test(tests, what_is_dead_goes_though_it_was_hit);
 	tcase_add_test(tests, the_dead_are_found_before_the_living_must_go);
 	tcase_add_test(tests, a_full_store_still_deflates);
+	tcase_add_test(tests, a_reader_that_stopped_takes_no_room_from_deflates);
+	tcase_add_test(tests, a_reader_that_died_holds_nothing_back);
 	tcase_add_loop_test(tests, an_entry_larger_than_half_the_store_takes_nobodys_place, 0, 2);
 	tcase_add_test(tests, files_make_room_for_files);
 	tcase_add_test(tests, processes_share_what_was_hit);
