@@ -33,7 +33,7 @@ enum evict_half { EVICT_PAGES, EVICT_FILES };
 struct evict_batch {
 	struct change change;
 	int64_t now_s;
-	unsigned looks, gone;
+	unsigned looks, gone, living, dead;
 };
 
 /* ---- One entry ------------------------------------------------------------------------------ */
@@ -71,7 +71,8 @@ evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name
 		bool dead = evict_is_dead(&view, &record.entry, b->now_s);
 		if (!dead && (visited || spare))
 			return 0;
-		metric_add(dead ? METRIC_EVICTED_DEAD : METRIC_EVICTED, 1);
+		b->dead += dead;
+		b->living += !dead;
 	} else if (rc != -EBADMSG) {
 		return rc;
 	}
@@ -168,7 +169,12 @@ evict_end(struct evict_batch *b, int rc)
 		change_abort(&b->change);
 		return rc;
 	}
-	return change_commit(&b->change);
+	rc = change_commit(&b->change);
+	if (b->change.committed) {
+		metric_add(METRIC_EVICTED, b->living);
+		metric_add(METRIC_EVICTED_DEAD, b->dead);
+	}
+	return rc;
 }
 
 /* ---- Making room ---------------------------------------------------------------------------- */
