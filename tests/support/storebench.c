@@ -1,4 +1,6 @@
 /* storebench.c -- What the store costs: deflates, look-ups, inserts. Prints one line a figure. */
+#include "benchkey.h"
+
 #include "base/clock.h"
 #include "store/store.h"
 
@@ -24,23 +26,6 @@ struct bench {
 	sem_t room;
 	_Atomic unsigned failed;
 };
-
-/* A key of its own for each number, without memory to give back. */
-struct bench_key {
-	char bytes[64];
-	struct tuple tuple;
-};
-
-static void
-bench_key(struct bench_key *k, const char *bloat, unsigned number)
-{
-	int n = snprintf(k->bytes + 1, 30, "%s", bloat);
-	k->bytes[0] = (char)n;
-	int m = snprintf(k->bytes + n + 2, 30, "%u", number);
-	k->bytes[n + 1] = (char)m;
-	k->tuple = (struct tuple){ { k->bytes, (size_t)(n + m + 2) }, 2,
-		{ (uint16_t)(n + 1), (uint16_t)(n + m + 2) } };
-}
 
 static void
 bench_die(const char *what)
