@@ -131,31 +131,61 @@ conn_flush(struct conn *c)
 	return rc != -EAGAIN;
 }
 
-static void
-conn_end_answer(struct conn *c)
+void
+conn_end(struct exchange *x)
 {
-	reply_log(&c->x);
+	struct conn *c = x->conn;
+
+	reply_log(x);
 	c->state = CONN_FLUSH;
 	if (outbox_is_empty(&c->outbox) || c->gone)
 		conn_answered(c);
 }
 
-void
-conn_send(struct exchange *x, const struct iovec *parts, size_t n, enum record_end end)
+/* Have the event loop go on with what the socket did not take. */
+static void
+conn_sent(struct conn *c, int rc)
 {
-	struct conn *c = x->conn;
-
-	for (size_t i = 0; i < n; i++)
-		x->sent_bytes += parts[i].iov_len;
-	if (!c->gone &&
-	    record_send(c->fd, c->body.request_id, parts, n, end, &c->outbox.bytes) != 0)
-		c->gone = true;
+	c->gone = c->gone || rc != 0;
 	if (c->gone)
 		outbox_free(&c->outbox);
 	if (!outbox_is_empty(&c->outbox) && !conn_watch(c, false))
 		c->gone = true;
-	if (end == RECORD_LAST)
-		conn_end_answer(c);
+}
+
+void
+conn_send(struct exchange *x, const struct iovec *parts, size_t n)
+{
+	struct conn *c = x->conn;
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		x->sent_bytes += parts[i].iov_len;
+	if (!c->gone)
+		rc =
+		    record_send(c->fd, c->body.request_id, parts, n, RECORD_LAST, &c->outbox.bytes);
+	conn_sent(c, rc);
+	conn_end(x);
+}
+
+int
+conn_offer(struct exchange *x, const struct iovec *parts, size_t n, struct record_offer *offer)
+{
+	struct conn *c = x->conn;
+	int rc = 0;
+
+	offer->taken = 0;
+	if (!c->gone)
+		rc = record_offer(c->fd, c->body.request_id, parts, n, offer, &c->outbox.bytes);
+	conn_sent(c, rc);
+	x->sent_bytes += offer->taken;
+	return c->gone ? -EPIPE : 0;
+}
+
+bool
+conn_has_room(const struct exchange *x)
+{
+	return outbox_is_empty(&x->conn->outbox);
 }
 
 /*
@@ -190,7 +220,7 @@ conn_send_file(
 	c->gone = c->gone || rc != 0;
 	if (!conn_flush(c) && !conn_watch(c, false))
 		c->gone = true;
-	conn_end_answer(c);
+	conn_end(x);
 }
 
 void
@@ -199,12 +229,6 @@ conn_wait(struct exchange *x)
 	/* Without it a peer that leaves is noticed at the next write. */
 	if (!conn_watch(x->conn, false))
 		log_warn("a connection cannot be watched: %s", strerror(errno));
-}
-
-size_t
-conn_backlog(const struct exchange *x)
-{
-	return outbox_left(&x->conn->outbox);
 }
 
 void

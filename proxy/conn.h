@@ -14,22 +14,31 @@
 /* Take over a connected, non-blocking socket. `fd` is taken, also on error. Returns: 0; -ENOMEM. */
 int conn_adopt(struct worker *worker, int fd) NODISCARD;
 
-/*
- * Send parts of the answer. With RECORD_LAST the request is over: `x` is not to be used any more.
- * What the socket does not take is kept; conn_backlog() says how much. A peer that is gone is noted
- * and the rest is swallowed: serve_gone() follows from the event loop where RECORD_LAST was not
- * sent.
- */
-void conn_send(struct exchange *x, const struct iovec *parts, size_t n, enum record_end end);
+/* Send the answer, whole. The request is over: `x` is not to be used any more. What the socket does
+ * not take is kept. */
+void conn_send(struct exchange *x, const struct iovec *parts, size_t n);
 
 /*
- * Send the head of an answer, and then part of a file as its body. The request is over, as with
- * RECORD_LAST. The file's descriptor is taken; where the file turns out shorter, the connection is
+ * Send what the socket takes of the answer's next parts, and no more: they can be offered again
+ * once conn_has_room(), of which serve_writable() tells.
+ *
+ * offer:   as for record_offer().
+ * Returns: 0; -EPIPE: the peer is gone.
+ */
+int conn_offer(
+    struct exchange *x, const struct iovec *parts, size_t n, struct record_offer *offer) NODISCARD;
+bool conn_has_room(const struct exchange *x);
+
+/* All of an answer was taken. The request is over: `x` is not to be used any more. */
+void conn_end(struct exchange *x);
+
+/*
+ * Send the head of an answer, and then part of a file as its body. The request is over, as after
+ * conn_send(). The file's descriptor is taken; where the file turns out shorter, the connection is
  * closed without an end.
  */
 void conn_send_file(
     struct exchange *x, const struct iovec *parts, size_t n, const struct outbox_part *file);
-size_t conn_backlog(const struct exchange *x);
 
 /* The answer comes later: have the event loop tell what its peer does meanwhile. */
 void conn_wait(struct exchange *x);

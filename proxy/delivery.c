@@ -4,8 +4,6 @@
 #include "reply.h"
 #include "serve.h"
 
-enum { DELIVERY_PIECE = 262144 };
-
 void
 delivery_fail(struct flight *f)
 {
@@ -111,35 +109,48 @@ delivery_make_head(struct flight *f, struct exchange *x, struct buf *out)
 	return !reply_is_head_only(x);
 }
 
-/* Send what there is, as far as its connection takes it up. */
+static void
+delivery_cut(struct exchange *x)
+{
+	flight_detach(x);
+	conn_cut(x);
+}
+
+/* What comes next of the body, as far as it is here. Returns true where it is the end. */
+static bool
+delivery_find(const struct flight *f, const struct exchange *x, struct iovec *piece)
+{
+	uint64_t end = x->body_end > 0 ? x->body_end : f->body_start + f->body.len;
+
+	*piece = (struct iovec){ f->body.data + (x->body_at - f->body_start), end - x->body_at };
+	return f->state == FLIGHT_WHOLE;
+}
+
+/* Send what there is, as far as its connection takes it: what it does not stays with the flight. */
 static void
 delivery_pump(struct flight *f, struct exchange *x)
 {
 	struct buf head = { 0 };
-	bool last = !x->head_sent && !delivery_make_head(f, x, &head);
-	bool more = buf_error(&head) == 0;
+	bool first = !x->head_sent, bare = first && !delivery_make_head(f, x, &head), last = bare;
+	struct iovec parts[2] = { { head.data, head.len } };
 
-	if (!more) {
-		flight_detach(x);
-		conn_cut(x);
-	}
-	while (more && conn_backlog(x) < DELIVERY_PIECE) {
-		uint64_t end = x->body_end > 0 ? x->body_end : f->body_start + f->body.len;
-		uint64_t len = last ? 0 : end - x->body_at;
-		len = len < DELIVERY_PIECE ? len : DELIVERY_PIECE;
-		last = last || (f->state == FLIGHT_WHOLE && x->body_at + len == end);
-		more = !last && len == DELIVERY_PIECE;
-		if (len == 0 && head.len == 0 && !last)
-			break;
-		struct iovec parts[] = { { head.data, head.len },
-			{ f->body.data + (x->body_at - f->body_start), len } };
-		x->body_at += len;
-		if (last)
-			flight_detach(x);
-		conn_send(x, parts, 2, last ? RECORD_LAST : RECORD_MORE);
-		head.len = 0;
-	}
+	if (!bare)
+		last = delivery_find(f, x, &parts[1]);
+	size_t len = parts[0].iov_len + parts[1].iov_len;
+	struct record_offer offer = { head.len, last ? RECORD_LAST : RECORD_MORE, 0 };
+	int rc = buf_error(&head);
+	if (rc == 0 && (len > 0 || last))
+		rc = conn_offer(x, parts, 2, &offer);
 	buf_free(&head);
+	if (rc != 0) {
+		delivery_cut(x);
+		return;
+	}
+	x->body_at += offer.taken - parts[0].iov_len;
+	if (!last || offer.taken < len)
+		return;
+	flight_detach(x);
+	conn_end(x);
 }
 
 void
@@ -176,7 +187,8 @@ delivery_answer(struct flight *f)
 			if (!x->head_sent && f->status >= 500 && f->plan.action == PLAN_CACHE &&
 			    serve_stale_if_error(x))
 				continue;
-			delivery_pump(f, x);
+			if (conn_has_room(x))
+				delivery_pump(f, x);
 		} else {
 			flight_detach(x);
 			x->flight_next = again;

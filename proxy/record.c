@@ -23,6 +23,7 @@ struct record_cursor {
 	size_t at;
 	size_t offset;
 	size_t left; /* Bytes in all parts together from here. */
+	size_t most; /* What one record may hold. */
 };
 
 static void
@@ -69,13 +70,13 @@ record_measure(const struct record_cursor *cursor, size_t pieces)
 {
 	size_t len = 0, offset = cursor->offset;
 
-	for (size_t i = cursor->at; i < cursor->n && pieces > 0 && len < RECORD_CONTENT_MAX; i++) {
+	for (size_t i = cursor->at; i < cursor->n && pieces > 0 && len < cursor->most; i++) {
 		size_t here = cursor->parts[i].iov_len - offset;
 		len += here;
 		pieces -= here > 0;
 		offset = 0;
 	}
-	return len < RECORD_CONTENT_MAX ? len : RECORD_CONTENT_MAX;
+	return len < cursor->most ? len : cursor->most;
 }
 
 static void
@@ -143,16 +144,24 @@ record_keep(const struct record_batch *batch, size_t sent, struct buf *backlog)
 	}
 }
 
+static struct record_cursor
+record_begin(const struct iovec *parts, size_t n, size_t most)
+{
+	struct record_cursor cursor = { .parts = parts, .n = n, .most = most };
+
+	for (size_t i = 0; i < n; i++)
+		cursor.left += parts[i].iov_len;
+	return cursor;
+}
+
 int
 record_send(int fd, uint16_t request_id, const struct iovec *parts, size_t n, enum record_end end,
     struct buf *backlog)
 {
-	struct record_cursor cursor = { .parts = parts, .n = n };
+	struct record_cursor cursor = record_begin(parts, n, RECORD_CONTENT_MAX);
 	struct record_batch batch;
-
-	for (size_t i = 0; i < n; i++)
-		cursor.left += parts[i].iov_len;
 	bool more = cursor.left > 0 || end == RECORD_LAST;
+
 	/* Nothing may follow what could not be kept: the peer would read on in the wrong place. */
 	while (more && !backlog->failed) {
 		record_fill(&batch, &cursor, request_id, end);
@@ -161,6 +170,57 @@ record_send(int fd, uint16_t request_id, const struct iovec *parts, size_t n, en
 		if (sent < 0)
 			return (int)sent;
 		record_keep(&batch, (size_t)sent, backlog);
+	}
+	return buf_error(backlog);
+}
+
+static bool
+record_is_header(const struct record_batch *batch, const void *at)
+{
+	return (uintptr_t)at - (uintptr_t)batch->headers < sizeof(batch->headers);
+}
+
+/* Copy the rest of the record that was cut, and of `must` bytes. Returns how much content of the
+ * batch is sent or copied. */
+static size_t
+record_keep_cut(const struct record_batch *batch, size_t sent, size_t must, struct buf *backlog)
+{
+	size_t taken = 0;
+
+	for (size_t i = 0; i < batch->n; i++) {
+		const void *at = batch->iov[i].iov_base;
+		size_t len = batch->iov[i].iov_len, skip = sent < len ? sent : len;
+		bool header = record_is_header(batch, at);
+		if (header && sent == 0 && taken >= must)
+			break;
+		buf_append(backlog, (const char *)at + skip, len - skip);
+		sent -= skip;
+		taken += header || at == batch->tail ? 0 : len;
+	}
+	return taken;
+}
+
+int
+record_offer(int fd, uint16_t request_id, const struct iovec *parts, size_t n,
+    struct record_offer *offer, struct buf *backlog)
+{
+	struct record_cursor cursor =
+	    record_begin(parts, n, RECORD_OFFER_KEPT - RECORD_HEADER - RECORD_FRAME_MAX);
+	struct record_batch batch;
+	/* Of a record at least, so that room in the socket is waited for. */
+	size_t must = offer->must > 0 ? offer->must : 1;
+	bool more = cursor.left > 0 || offer->end == RECORD_LAST;
+
+	offer->taken = 0;
+	while (more && !backlog->failed) {
+		record_fill(&batch, &cursor, request_id, offer->end);
+		ssize_t sent = backlog->len > 0 ? 0 : record_sendmsg(fd, &batch);
+		if (sent < 0)
+			return (int)sent;
+		size_t taken = record_keep_cut(&batch, (size_t)sent, must, backlog);
+		offer->taken += taken;
+		must -= taken < must ? taken : must;
+		more = cursor.left > 0 && (backlog->len == 0 || must > 0);
 	}
 	return buf_error(backlog);
 }

@@ -337,7 +337,7 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 	else if (file)
 		reply_send_file(x, &range, parts);
 	else
-		conn_send(x, parts, REPLY_BODY_PARTS + (body ? n_body : 0), RECORD_LAST);
+		conn_send(x, parts, REPLY_BODY_PARTS + (body ? n_body : 0));
 	buf_free(&head);
 }
 
@@ -364,7 +364,7 @@ reply_text(struct exchange *x, unsigned status, const char *type, struct slice t
 	} else {
 		struct iovec parts[] = { { head.data, head.len },
 			{ (void *)(uintptr_t)text.at, text.len } };
-		conn_send(x, parts, reply_is_head_only(x) ? 1 : 2, RECORD_LAST);
+		conn_send(x, parts, reply_is_head_only(x) ? 1 : 2);
 	}
 	buf_free(&head);
 }

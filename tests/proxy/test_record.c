@@ -239,6 +239,47 @@ START_TEST(what_is_copied_may_go_when_the_call_returns)
 }
 END_TEST
 
+/* Offer `body` again and again, behind `head` the first time, while the peer reads now and then. */
+static void
+link_offer_all(struct link *link, struct slice head, struct slice body)
+{
+	struct record_offer offer = { .must = head.len, .end = RECORD_LAST };
+	bool over = false;
+	while (!over) {
+		struct iovec parts[] = { { (void *)(uintptr_t)head.at, head.len },
+			{ (void *)(uintptr_t)body.at, body.len } };
+		ck_assert_int_eq(
+		    record_offer(link->ours, REQUEST_ID, parts, 2, &offer, &link->backlog), 0);
+		ck_assert_uint_ge(offer.taken, head.len);
+		ck_assert_uint_le(
+		    link->backlog.len, head.len > RECORD_OFFER_KEPT ? SIZE_MAX : RECORD_OFFER_KEPT);
+		over = offer.taken == head.len + body.len;
+		ck_assert(over || link->backlog.len > 0);
+		body = (struct slice){ body.at + offer.taken - head.len,
+			body.len - (offer.taken - head.len) };
+		offer.must = head.len = 0;
+		link_drain(link);
+	}
+}
+
+START_TEST(what_is_offered_arrives_and_is_hardly_copied)
+{
+	char *bytes = body_new();
+	static const size_t heads[] = { 0, 1, 300, 8160, 70000, 2 << 20 };
+	for (size_t i = 0; i < COUNT(heads); i++) {
+		struct slice head = { bytes, heads[i] }, all = { bytes, heads[i] + body_sizes[_i] };
+		if (all.len > BODY_MAX)
+			continue;
+		struct link link;
+		link_open(&link, i % 2 == 0 ? 0 : 4096);
+		link_offer_all(&link, head, (struct slice){ bytes + head.len, body_sizes[_i] });
+		link_check(&link, all, RECORD_LAST);
+		link_close(&link);
+	}
+	free(bytes);
+}
+END_TEST
+
 START_TEST(a_peer_that_left_is_an_error_and_no_signal)
 {
 	struct iovec part = { (char[]){ "x" }, 1 };
@@ -272,6 +313,8 @@ main(void)
 	TCase *tests = tcase_create("record");
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, any_body_in_any_parts_arrives, 0, COUNT(body_sizes));
+	tcase_add_loop_test(
+	    tests, what_is_offered_arrives_and_is_hardly_copied, 0, COUNT(body_sizes));
 	tcase_add_test(tests, empty_parts_are_nothing);
 	tcase_add_test(tests, nothing_and_more_to_come_sends_nothing);
 	tcase_add_test(tests, what_follows_a_backlog_queues_behind_it);
