@@ -66,12 +66,12 @@ class SuiteBackend:
 
     def __init__(self, suite):
         self.dir = tempfile.mkdtemp(prefix="dory-suite-")
-        port = testsite.free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = testsite.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.process = testsite.Process(
-            ["node", os.path.join(HERE, "backend.mjs"), suite, str(port),
+            ["node", os.path.join(HERE, "backend.mjs"), suite, str(self.port),
              os.path.join(self.dir, "pid")], os.path.join(self.dir, "log"))
-        self.process.wait_for_address(("127.0.0.1", port))
+        self.process.wait_for_address(("127.0.0.1", self.port))
 
     def stop(self):
         self.process.end()
