@@ -20,15 +20,15 @@
  * not have is an orphan, however young (bodysweep.c); the kernel drops a dead process's lock.
  *
  * Why none goes too early: an entry that goes leaves its file in `file`, marked, and in `doomed`,
- * and the file is unlinked BODYFILE_LINGER_S later. What lingers is not counted as used, for else
- * eviction would free nothing by evicting; so once it is more than BODYFILE_LINGER_SHARE of the
- * store, the oldest go after BODYFILE_LINGER_LEAST_S already.
+ * and the file is unlinked BODYFILE_LINGER_S later. What lingers takes room: where there is too
+ * little, evict.c has them unlinked sooner, before any entry goes: at once, or, where web servers
+ * are given paths, after BODYFILE_LINGER_LEAST_S.
  */
 
 /* A web server that was handed the path opens the file at once, unless it is stopped, or swapped
  * out: a minute is what it may take, and two seconds a thousand times what it takes. Whoever reads
  * from a descriptor needs no time at all. */
-enum { BODYFILE_LINGER_S = 60, BODYFILE_LINGER_LEAST_S = 2, BODYFILE_LINGER_SHARE = 128 };
+enum { BODYFILE_LINGER_S = 60, BODYFILE_LINGER_LEAST_S = 2 };
 
 enum { BODYFILE_DIRECTORIES = 256 };
 enum { BODYFILE_VERIFY_MAX = 1 << 20, BODYFILE_VERIFIED = 1 << 16, BODYFILE_BLOCK = 4096 };

@@ -149,12 +149,6 @@ struct bodysweep_row {
 	uint64_t id;
 };
 
-bool
-bodysweep_is_pressed(const struct store *s, const struct meta_state *state)
-{
-	return state->doomed_bytes > s->size_bytes / BODYFILE_LINGER_SHARE;
-}
-
 /* A clock that was set back must not keep files for ever: what went in the future is due too. */
 static bool
 bodysweep_is_due(int64_t when_s, int64_t now_s, int64_t linger_s)
@@ -164,9 +158,9 @@ bodysweep_is_due(int64_t when_s, int64_t now_s, int64_t linger_s)
 
 /* The oldest that are due. Returns how many. */
 static size_t
-bodysweep_find_due(struct store *s, int64_t now_s, struct bodysweep_row rows[BODYSWEEP_BATCH])
+bodysweep_find_due(
+    struct store *s, int64_t now_s, int64_t linger_s, struct bodysweep_row rows[BODYSWEEP_BATCH])
 {
-	struct meta_state state = { 0 };
 	MDB_cursor *cursor;
 	MDB_txn *txn;
 	MDB_val key, value;
@@ -175,9 +169,6 @@ bodysweep_find_due(struct store *s, int64_t now_s, struct bodysweep_row rows[BOD
 
 	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
 		return 0;
-	int64_t linger_s = meta_read(s, txn, &state) == 0 && bodysweep_is_pressed(s, &state)
-			       ? BODYFILE_LINGER_LEAST_S
-			       : BODYFILE_LINGER_S;
 	int rc = mdb_cursor_open(txn, s->tables[TABLE_DOOMED], &cursor);
 	if (rc == 0) {
 		while (n < BODYSWEEP_BATCH && mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0 &&
@@ -214,11 +205,11 @@ bodysweep_forget(struct change *c, const struct bodysweep_row *row)
 
 /* Unlinked first: a row may outlive its file, but no file its row. */
 int
-bodysweep_doomed(struct store *s, int64_t now_s, bool *more)
+bodysweep_doomed(struct store *s, int64_t now_s, int64_t linger_s, bool *more)
 {
 	struct bodysweep_row rows[BODYSWEEP_BATCH];
 	struct change c;
-	size_t n = s->bodies_fd < 0 ? 0 : bodysweep_find_due(s, now_s, rows);
+	size_t n = s->bodies_fd < 0 ? 0 : bodysweep_find_due(s, now_s, linger_s, rows);
 
 	*more = n == BODYSWEEP_BATCH;
 	if (n == 0)

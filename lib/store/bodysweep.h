@@ -17,12 +17,12 @@ bool bodysweep_step(struct bodysweep *w, struct store *s);
 void bodysweep_end(struct bodysweep *w);
 
 /*
- * Unlink a batch of those whose entries went BODYFILE_LINGER_S ago; sooner where they are many.
- * now_s: wall clock. `*more`: are there others that are due? Returns: 0; -EIO; -ENOSPC; -ENOMEM.
+ * Unlink a batch of those whose entries went `linger_s` ago.
+ *
+ * now_s:   wall clock.
+ * more:    out: are there others that are due?
+ * Returns: 0; -EIO; -ENOSPC; -ENOMEM.
  */
-int bodysweep_doomed(struct store *s, int64_t now_s, bool *more) NODISCARD;
-
-/* Do they take so much that the oldest go sooner? */
-bool bodysweep_is_pressed(const struct store *s, const struct meta_state *state);
+int bodysweep_doomed(struct store *s, int64_t now_s, int64_t linger_s, bool *more) NODISCARD;
 
 #endif

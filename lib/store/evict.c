@@ -24,8 +24,9 @@ enum {
 	EVICT_DEAD_S = 60,
 };
 
-/* How soon a body file may go where room is short: at once, unless a web server was given paths. */
-enum { EVICT_LINGER_SHARED_S = 5 };
+/* Where body files linger all the same, this part of the store may do so, for those that come
+ * meanwhile to find room. */
+enum { EVICT_LINGER_SHARE = 32 };
 
 enum evict_half { EVICT_PAGES, EVICT_FILES };
 
@@ -220,14 +221,14 @@ evict_sum(const struct store *s, const struct store_job *job, size_t n)
 
 /* Files of entries that went make room once they are unlinked. */
 static int
-evict_unlink(struct store *s, int64_t now_s)
+evict_unlink(struct store *s)
 {
-	int64_t sooner_s = BODYFILE_LINGER_S - (s->share_bodies ? EVICT_LINGER_SHARED_S : 0);
+	int64_t linger_s = s->share_bodies ? BODYFILE_LINGER_LEAST_S : 0;
 	bool more = true;
 	int rc = 0;
 
 	while (rc == 0 && more)
-		rc = bodysweep_doomed(s, now_s + sooner_s, &more);
+		rc = bodysweep_doomed(s, clock_wall_s(), linger_s, &more);
 	return rc;
 }
 
@@ -250,9 +251,51 @@ evict_ahead(const struct store *s)
 	return share < EVICT_AHEAD ? share : EVICT_AHEAD;
 }
 
-/* One step nearer. Returns: 1: there is room; 0: go on; -ENOENT: nothing is left to go; LMDB's. */
+static bool
+evict_is_met(const struct change *c, const struct evict_need *need)
+{
+	return c->page_room >= need->pages && c->file_room >= need->file_bytes;
+}
+
+/* Pages of files that are still to go: those of entries that went only wait to be unlinked. */
+static uint64_t
+evict_files_lacking(const struct change *c, const struct evict_need *need)
+{
+	const struct store *s = c->store;
+	uint64_t ahead = s->share_bodies ? s->size_bytes / EVICT_LINGER_SHARE : 0;
+	uint64_t have = c->file_room + c->state.doomed_bytes;
+	bool lacks = need->file_bytes > 0 && need->file_bytes + ahead > have;
+
+	return lacks ? (need->file_bytes + ahead - have) / s->page_bytes + 1 : 0;
+}
+
+/* The next that are to go. Returns: 0; -ENOENT: nothing is left to go; -ENOSPC: what is to go has
+ * gone already, and is not unlinked; LMDB failed. */
 static int
-evict_step(struct store *s, const struct evict_need *need)
+evict_some(struct evict_batch *b, const struct evict_need *need)
+{
+	struct change *c = &b->change;
+	uint64_t files = evict_files_lacking(c, need);
+	uint64_t doomed = c->state.doomed_bytes / c->store->page_bytes;
+
+	if (c->page_room >= need->pages)
+		return files > 0 ? evict_turn(b, EVICT_FILES, files) : -ENOSPC;
+	uint64_t pages = need->pages - c->page_room + evict_ahead(c->store);
+	int rc = evict_turn(b, EVICT_PAGES, pages);
+	/* Files make room for pages; LMDB gives no page back that a file could have. */
+	if (rc == -ENOENT && b->gone == 0)
+		rc = pages > doomed ? evict_turn(b, EVICT_FILES, pages - doomed) : -ENOSPC;
+	return rc;
+}
+
+/*
+ * One step nearer.
+ *
+ * first:   unlink what lingers, before anything that lives goes.
+ * Returns: 1: there is room; 0: go on; -ENOENT: nothing is left to go; -ENOSPC; LMDB failed.
+ */
+static int
+evict_step(struct store *s, const struct evict_need *need, bool first)
 {
 	struct evict_batch b;
 	struct change *c = &b.change;
@@ -260,25 +303,23 @@ evict_step(struct store *s, const struct evict_need *need)
 
 	if (rc != 0)
 		return rc;
-	if (c->page_room >= need->pages && c->file_room >= need->file_bytes) {
+	bool met = evict_is_met(c, need);
+	if (met && evict_files_lacking(c, need) == 0) {
 		change_abort(c);
 		return 1;
 	}
 	if (c->held_back)
 		return evict_end(&b, -ENOSPC);
-	bool files = c->page_room >= need->pages;
-	uint64_t pages = files ? (need->file_bytes - c->file_room) / s->page_bytes + 1
-			       : need->pages - c->page_room + evict_ahead(s);
-	rc = evict_turn(&b, files ? EVICT_FILES : EVICT_PAGES, pages);
-	/* Files make room for pages; LMDB gives no page back that a file could have. */
-	if (rc == -ENOENT && !files && b.gone == 0) {
-		files = true;
-		rc = evict_turn(&b, EVICT_FILES, pages);
+	if (!met && first && c->state.doomed_bytes > 0) {
+		change_abort(c);
+		return evict_unlink(s);
 	}
-	rc = evict_end(&b, rc);
+	rc = evict_end(&b, evict_some(&b, need));
+	if (met)
+		return 1;
 	if (rc == 0 && c->trash_rows > 0)
 		rc = evict_sweep(s);
-	return rc == 0 && files ? evict_unlink(s, b.now_s) : rc;
+	return rc == 0 ? evict_unlink(s) : rc;
 }
 
 static int
@@ -287,8 +328,25 @@ evict_make_room(struct store *s, const struct evict_need *need)
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < EVICT_BATCHES; i++)
-		rc = evict_step(s, need);
+		rc = evict_step(s, need, i == 0);
 	return rc == 1 ? 0 : rc == 0 ? -ENOSPC : rc;
+}
+
+/* Mostly there is room: that is seen without LMDB's lock, which others may have. */
+static bool
+evict_has_room(struct store *s, const struct evict_need *need)
+{
+	struct change c = { .store = s };
+
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &c.txn) != 0)
+		return false;
+	bool is_met = meta_read(s, c.txn, &c.state) == 0;
+	if (is_met) {
+		room_measure(&c);
+		is_met = evict_is_met(&c, need) && evict_files_lacking(&c, need) == 0;
+	}
+	mdb_txn_abort(c.txn);
+	return is_met;
 }
 
 void
@@ -299,7 +357,7 @@ evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 
 	for (size_t i = 0; i < n; i++, job = job->next)
 		job->file.rc = 0;
-	if (need.pages == 0 || evict_make_room(s, &need) == 0)
+	if (need.pages == 0 || evict_has_room(s, &need) || evict_make_room(s, &need) == 0)
 		return;
 	/* A file would take the room before its transaction could say that there is none. */
 	for (size_t i = 0; i < n; i++, first = first->next) {

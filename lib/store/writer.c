@@ -53,7 +53,6 @@ writer_run(struct writer *w, struct store_job *first, size_t n)
 		writer_run_each(s, first, n);
 	bodyfile_settle(s, first, n);
 	w->sweep = end.trash_rows > 0 || w->sweep;
-	w->doomed = bodysweep_is_pressed(s, &end.state) || w->doomed;
 	w->prune = end.deflated_rows > s->deflated_max || w->prune;
 	while (n-- > 0) {
 		struct store_job *next = first->next;
@@ -81,7 +80,7 @@ writer_tidy_files(struct writer *w)
 {
 	if (w->doomed)
 		writer_log(w->store, "unlinking old body files",
-		    bodysweep_doomed(w->store, clock_wall_s(), &w->doomed));
+		    bodysweep_doomed(w->store, clock_wall_s(), BODYFILE_LINGER_S, &w->doomed));
 	if (!w->orphans && clock_mono_ms() >= w->walk_ms) {
 		bodysweep_end(&w->walk);
 		w->walk_ms = clock_mono_ms() + WRITER_WALK_MS;

@@ -266,6 +266,51 @@ START_TEST(files_make_room_for_files)
 }
 END_TEST
 
+/* A web server may be about to open them: those that went make room only a little later. */
+START_TEST(files_that_linger_do_not_make_the_others_go)
+{
+	struct shelf *f = shelf_new_closed();
+	int n = 0, kept = 0, rc = 0;
+
+	f->size_bytes = SMALL;
+	f->body_file_min = 16384;
+	f->share_bodies = true;
+	shelf_open(f);
+	while (rc == 0 && n < 1000)
+		rc = put(f, n++, BODY, 0);
+	ck_assert_int_eq(rc, -ENOSPC);
+	for (int i = n; i < n + 20; i++)
+		ck_assert_int_eq(put(f, i, BODY, 0), -ENOSPC);
+	for (int i = 0; i < n - 1; i++)
+		kept += is_there(f, i);
+	ck_assert_int_gt(kept, n * 8 / 10);
+	ck_assert_uint_le(disk_bytes(f), SMALL + SMALL / 100);
+	/* No sweep but what a store in need of room does itself. */
+	int64_t end_ms = clock_mono_ms() + 20000;
+	while ((rc = put(f, 2000, BODY, 0)) != 0 && clock_mono_ms() < end_ms)
+		usleep(20000);
+	ck_assert_int_eq(rc, 0);
+	/* Nor is there room for one only: more went than that one asked for. */
+	for (int i = 2001; i < 2004; i++)
+		ck_assert_int_eq(put(f, i, BODY, 0), 0);
+	shelf_free(f);
+}
+END_TEST
+
+/* Replaced, say: nothing that lives goes while what lingers makes room enough. */
+START_TEST(what_lingers_goes_before_what_lives)
+{
+	struct shelf *f = evict_shelf(16384);
+	int64_t evicted = metric_get(METRIC_EVICTED);
+
+	for (int i = 0; i < 400; i++)
+		ck_assert_int_eq(put(f, i % 20, BODY, 0), 0);
+	ck_assert_int_eq(metric_get(METRIC_EVICTED), evicted);
+	ck_assert_uint_le(disk_bytes(f), SMALL + SMALL / 100);
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(processes_share_what_was_hit)
 {
 	struct shelf *f = evict_shelf(0);
@@ -344,6 +389,8 @@ main(void)
 	tcase_add_test(tests, a_reader_that_died_holds_nothing_back);
 	tcase_add_loop_test(tests, an_entry_larger_than_half_the_store_takes_nobodys_place, 0, 2);
 	tcase_add_test(tests, files_make_room_for_files);
+	tcase_add_test(tests, files_that_linger_do_not_make_the_others_go);
+	tcase_add_test(tests, what_lingers_goes_before_what_lives);
 	tcase_add_test(tests, processes_share_what_was_hit);
 	tcase_add_loop_test(tests, a_spoilt_map_of_hits_costs_nothing_but_order, 0, 4);
 	return suite_run("lib/store/evict", tests);
