@@ -17,16 +17,19 @@
 #include <unistd.h>
 
 /*
- * storescale turnover DIR KEYS    Three requests a key; what is missed is stored, through the
- * writer. storescale fill DIR N           N small entries, into a store that holds them all.
- * storescale look DIR N           Look them up.
+ * storescale turnover DIR KEYS: requests; what is missed is stored, through the writer, until there
+ * were as many inserts as there are keys.
+ *
+ * storescale fill DIR N: N small entries, into a store that holds them all.
+ *
+ * storescale look DIR N: look them up.
  *
  * Prints lines of name=value. The directory is the store's, and stays.
  */
 enum {
 	SCALE_KEYS_MIN = 5000,
 	SCALE_KEYS_MAX = 1 << 27,
-	SCALE_REQUESTS = 3,           /* For each key. */
+	SCALE_REQUESTS = 3,           /* For each key, at most. */
 	SCALE_HELD = 10,              /* The part of all bytes that the store has room for. */
 	SCALE_MEAN = 20 << 10,        /* Bytes of an entry of the trace. */
 	SCALE_FILE_MIN = 64 << 10,    /* As body_file_min is where nothing is set. */
@@ -329,9 +332,9 @@ scale_turnover(const char *path, uint32_t n_keys)
 	t.size_bytes = (uint64_t)n_keys * SCALE_MEAN / SCALE_HELD;
 	scale_open(&t.scale, t.size_bytes);
 	int64_t sampling_us = 0, start_us = clock_mono_us();
-	for (size_t i = 0; i < n; i++) {
-		scale_request(&t, t.trace.key[i]);
-		if (i % (n / SCALE_SAMPLES) == 0) {
+	for (t.trace.n = 0; t.trace.n < n && t.inserts < n_keys; t.trace.n++) {
+		scale_request(&t, t.trace.key[t.trace.n]);
+		if (t.trace.n % (n / SCALE_SAMPLES) == 0) {
 			int64_t began_us = clock_mono_us();
 			scale_sample(&t);
 			sampling_us += clock_mono_us() - began_us;
