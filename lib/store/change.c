@@ -1,5 +1,5 @@
 /* change.c -- One write transaction, from taking the lock to being on disk. */
-#include "store/store_internal.h"
+#include "store/trust.h"
 
 #include "base/fault.h"
 
@@ -51,7 +51,9 @@ change_commit(struct change *c)
 	}
 	c->deflated_rows = change_rows(c, TABLE_DEFLATED);
 	c->trash_rows = change_rows(c, TABLE_TRASH);
+	trust_commit_begins(c->store);
 	rc = mdb_txn_commit(c->txn);
+	trust_commit_ended(c->store);
 	c->txn = NULL;
 	c->committed = rc == 0;
 	/* MDB_NOMETASYNC leaves the page that makes the commit count to the kernel. */

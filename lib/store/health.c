@@ -1,6 +1,6 @@
 /* health.c -- Can an open store still be trusted: its files in place, its writes reaching the disk?
  */
-#include "store/store_internal.h"
+#include "store/trust.h"
 
 #include "base/clock.h"
 
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum { HEALTH_DISK_MIN = 1 << 20, HEALTH_MINUTE_MS = 60000, HEALTH_PATH_MAX = 4096 };
+enum { HEALTH_WALK_MS = 600000 };
 
 static int
 health_stat(const char *path, const char *name, struct stat *st)
@@ -145,6 +146,25 @@ health_say(const struct store *s, char *why, const char *text)
 	return -EIO;
 }
 
+/* What there was no time to look at before it was opened is looked at beside its use. */
+static bool
+health_is_bad(struct store *s)
+{
+	if (s->alone && !s->trusted && !s->walk.tried)
+		inspect_begin(&s->walk, s->path, s->size_bytes, HEALTH_WALK_MS);
+	switch (inspect_ask(&s->walk)) {
+	case INSPECTION_GOOD:
+		s->trusted = true;
+		break;
+	case INSPECTION_BAD:
+		trust_condemn(s);
+		break;
+	case INSPECTION_LATE:
+		break;
+	}
+	return trust_read(s->path) == TRUST_BAD;
+}
+
 int
 health_examine(struct store *s, char *why)
 {
@@ -155,6 +175,8 @@ health_examine(struct store *s, char *why)
 	if (atomic_load(&s->health.distrusted))
 		return health_say(
 		    s, why, "three commits failed within a minute: what is on disk is unknown");
+	if (health_is_bad(s))
+		return health_say(s, why, "its file was found to be damaged");
 	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
 	mdb_txn_abort(txn);
 	if (rc == MDB_PANIC)

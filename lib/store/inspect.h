@@ -1,9 +1,10 @@
-/* inspect.h -- A look at a whole store by a child that may die of it, before LMDB is let near it.
- */
+/* inspect.h -- A look at a whole store by a child that may die of it. */
 #ifndef DORY_STORE_INSPECT_H
 #define DORY_STORE_INSPECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum inspection {
 	INSPECTION_GOOD,
@@ -18,5 +19,21 @@ enum inspection {
  * budget_ms: how long to wait for it. Blocks.
  */
 enum inspection inspect_store(const char *path, int64_t budget_ms);
+
+/*
+ * The same beside those who use the store, for one that is too large to be looked at before: at
+ * the lowest priority, and a few rows to a snapshot, so that it holds nothing back.
+ */
+struct inspection_walk {
+	pid_t child; /* 0: it has not begun, or is over. */
+	bool tried;
+};
+
+void inspect_begin(
+    struct inspection_walk *w, const char *path, uint64_t map_bytes, int64_t budget_ms);
+
+/* Does not wait. Returns INSPECTION_LATE where it goes on, or has given up. */
+enum inspection inspect_ask(struct inspection_walk *w);
+void inspect_end(struct inspection_walk *w);
 
 #endif

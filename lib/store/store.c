@@ -5,6 +5,7 @@
 #include "store/bodyfile.h"
 #include "store/inspect.h"
 #include "store/place.h"
+#include "store/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,6 +85,8 @@ store_live_pages(const struct store *s, MDB_txn *txn)
 	return pages;
 }
 
+static const char store_damaged[] = "data.mdb is damaged, or not of this LMDB";
+
 static int
 store_say(const struct store *s, int rc, char *why, const char *text)
 {
@@ -137,7 +140,7 @@ store_open_env(struct store *s, uint64_t size_bytes, char *why)
 	if (rc == 0)
 		return 0;
 	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
-		return store_say(s, -EINVAL, why, "data.mdb is damaged, or not of this LMDB");
+		return store_say(s, -EINVAL, why, store_damaged);
 	snprintf(why, STORE_WHY_SIZE, "store %s: cannot open it as uid %u: %s", s->path,
 	    (unsigned)geteuid(), mdb_strerror(rc));
 	return store_error(rc);
@@ -282,12 +285,14 @@ store_inspect(struct store *s, const struct store_options *options, char *why)
 	if (options->distrusted)
 		return store_say(
 		    s, -EINVAL, why, "commits failed: what is on disk cannot be relied on");
-	s->trusted = place_is_new(s->path) || place_is_clean(s->path);
+	if (trust_read(s->path) == TRUST_BAD)
+		return store_say(s, -EINVAL, why, store_damaged);
+	s->trusted = place_is_new(s->path) || place_is_clean(s->path) || trust_holds(s->path);
 	if (s->trusted || options->must_exist || place_check_files(s->path, false, why) != 0)
 		return 0;
 	enum inspection verdict = inspect_store(s->path, STORE_INSPECT_MS);
 	if (verdict == INSPECTION_BAD)
-		return store_say(s, -EINVAL, why, "data.mdb is damaged, or not of this LMDB");
+		return store_say(s, -EINVAL, why, store_damaged);
 	s->trusted = verdict == INSPECTION_GOOD;
 	return 0;
 }
@@ -313,20 +318,28 @@ store_wait_for_others(const struct store *s)
 		nanosleep(&leave, NULL);
 }
 
+/* Others have it open, and what they found of it holds. Returns: 0; -EINVAL with `why`. */
+static int
+store_join(struct store *s, char *why)
+{
+	store_wait_for_others(s);
+	enum trust_verdict verdict = trust_read(s->path);
+	if (verdict == TRUST_BAD)
+		return store_say(s, -EINVAL, why, store_damaged);
+	s->trusted = verdict == TRUST_GOOD;
+	return 0;
+}
+
 static int
 store_open_guarded(struct store *s, const struct store_options *options, char *why)
 {
-	bool alone;
-	int guard = place_guard(s->path), rc = 0;
+	int guard = place_guard(s->path), rc;
 
-	s->place = place_hold(s->path, &alone);
-	if (alone)
-		rc = store_inspect(s, options, why);
-	else
-		store_wait_for_others(s);
+	s->place = place_hold(s->path, &s->alone);
+	rc = s->alone ? store_inspect(s, options, why) : store_join(s, why);
 	if (rc == 0)
 		rc = store_open_files(s, options, why);
-	if (rc == -EINVAL && alone && !options->must_exist) {
+	if (rc == -EINVAL && s->alone && !options->must_exist) {
 		store_close_env(s);
 		rc = aside_move(s->path, why);
 		s->trusted = rc == 0;
@@ -335,6 +348,8 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 	}
 	if (rc == 0)
 		rc = bodyfile_start(s, options, why);
+	if (rc == 0)
+		trust_open(s, s->alone, options->must_exist);
 	place_share(s->place);
 	place_unguard(guard);
 	return rc;
@@ -358,6 +373,7 @@ store_open(struct store **out, const struct store_options *options, char *why)
 	s->place = -1;
 	s->deflated_max = STORE_DEFLATED_MAX;
 	s->bodies_fd = -1;
+	s->trust_fd = -1;
 	s->path = strdup(options->path);
 	rc = s->path == NULL ? -ENOMEM : owner_self(&s->self);
 	if (rc != 0)
@@ -402,6 +418,7 @@ store_close(struct store *s)
 		return;
 	store_writer_stop(s);
 	store_cancel(s);
+	inspect_end(&s->walk);
 	backlog_fini(&s->backlog);
 	if (s->env != NULL) {
 		int guard = place_guard(s->path);
@@ -417,6 +434,7 @@ store_close(struct store *s)
 	}
 	place_leave(s->place);
 	bodyfile_stop(s);
+	trust_close(s);
 	visited_close(s);
 	free(s->path);
 	free(s);

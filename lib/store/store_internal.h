@@ -4,6 +4,7 @@
 #define DORY_STORE_STORE_INTERNAL_H
 
 #include "store/backlog.h"
+#include "store/inspect.h"
 #include "store/owner.h"
 #include "store/record.h"
 #include "store/store.h"
@@ -51,9 +52,11 @@ struct visited {
 struct store {
 	/* Set once by store_open(). */
 	char *path;
-	int place;    /* Its directory, held: see place_hold(). */
-	bool trusted; /* Its files were found good when it was opened. */
-	uint64_t id;  /* Of its numbers: sequences of another store mean nothing here. */
+	int place;     /* Its directory, held: see place_hold(). */
+	bool alone;    /* Nobody else had it open when it was opened. */
+	int trust_fd;  /* trust.c; -1: it is not kept. */
+	uint64_t boot; /* Which run of the kernel this is. */
+	uint64_t id;   /* Of its numbers: sequences of another store mean nothing here. */
 	MDB_env *env;
 	MDB_dbi tables[TABLE_COUNT];
 	uint64_t size_bytes, page_bytes;
@@ -64,13 +67,15 @@ struct store {
 	int bodies_fd;     /* The directory of body files; -1: there is none. */
 	char *bodies_path; /* Absolute. */
 	/* Any thread. */
+	_Atomic bool trusted;       /* Its files were found good. */
 	_Atomic bool full;          /* Already said in the log: no room for entries. */
 	_Atomic bool failing;       /* Already said in the log: it cannot be read. */
 	_Atomic uint64_t *verified; /* Ids of body files that this process has seen to be right. */
 	struct backlog backlog;
 	struct health health;
 	struct visited visited;
-	/* The thread that opens and closes. */
+	/* The thread that opens, looks after it and closes. */
+	struct inspection_walk walk;
 	pthread_t writer;
 	bool has_writer;
 };
