@@ -58,8 +58,6 @@ flight_is_past(const struct flight *f)
 static bool
 flight_fits(struct flight *f, struct exchange *x)
 {
-	struct slice values;
-
 	if (!f->shared || f->body_start > 0 || flight_is_past(f) ||
 	    f->hash != flight_hash(&x->plan) ||
 	    !slice_equal(f->plan.key.bytes, x->plan.key.bytes) ||
@@ -71,9 +69,7 @@ flight_fits(struct flight *f, struct exchange *x)
 	if (f->state == FLIGHT_WHOLE &&
 	    storing_freshness(&f->storing, f->storing.age_s, false) != FRESHNESS_FRESH)
 		return false;
-	return f->shareable &&
-	       (f->vary.len == 0 || (vary_values(f->vary, &x->request, &x->arena, &values) == 0 &&
-					slice_equal(values, f->vary_values)));
+	return f->shareable && vary_selects(&f->vary, &x->request, &x->arena) == 1;
 }
 
 /* Has no deflate overtaken it, as seen after x arrived? */

@@ -4,6 +4,7 @@
 
 #include "apart.h"
 #include "flight.h"
+#include "http/vary.h"
 #include "origin.h"
 #include "store/lease.h"
 
@@ -103,8 +104,7 @@ struct flight {
 	uint64_t length;
 	bool bodyless;
 	struct storing storing;
-	struct slice vary;        /* Names, as vary_names() gives them. */
-	struct slice vary_values; /* Of the request it was begun for. */
+	struct vary_choice vary; /* Whom its response is for, once it is there. */
 	struct slice tags;
 	int64_t response_s;
 	bool shareable;

@@ -151,7 +151,8 @@ static const struct setting settings_bloat[] = {
 	    "page:uint=1 sort:name|price=name. Others do not reach the backend.",
 	    .expect = "*, none or parameters like page:uint=1" },
 	{ SETTINGS_BLOAT, "vary", SETTING_LIST, AT(bloat, vary), "none",
-	    "Request headers that tell variants apart.",
+	    "Request headers that tell variants apart. Those that the response's Vary names do so too: "
+	    "of these variants the last 16 of a page are kept.",
 	    .flaw = syntax_field_name, .absent = "none", .expect = "header names or none" },
 	{ SETTINGS_BLOAT, "cookie", SETTING_LIST, AT(bloat, cookie), "none",
 	    "Cookies that tell variants apart; others do not reach the backend.",

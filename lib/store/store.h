@@ -90,6 +90,22 @@ struct store_entry {
 };
 
 /*
+ * What a Vary record says of each variant it leads to, in its body, the newest first. There are at
+ * most so many of one variant of the plan: a request field with values without end, as User-Agent,
+ * would fill the store with what nobody asks for again.
+ */
+enum { STORE_VARIANTS_MAX = 16 };
+
+struct store_variant {
+	char name[16];     /* As its entry's name ends. */
+	char language[16]; /* Of its Content-Language, in lower case; empty: not one tag, or longer.
+			    */
+};
+
+/* For the job that stores the Vary record. variant: the one it leads to. Thread-safe: pure. */
+void store_variant_make(struct slice variant, struct slice language, struct store_variant *out);
+
+/*
  * Find and check the entry stored under key and variant: magic, version, lengths, full key and
  * checksum, chunks included.
  *
@@ -100,6 +116,11 @@ struct store_entry {
  */
 int store_find(struct store_reader *r, const struct tuple *key, struct slice variant,
     struct store_entry *out, struct iovec *body, size_t *n_body) NODISCARD;
+
+/* As store_find(): of the variants that a Vary record leads to, the one in that language.
+ * entry: the record; then what was found, where it was. */
+int store_find_language(struct store_reader *r, const struct tuple *key, struct slice language,
+    struct store_entry *entry, struct iovec *body, size_t *n_body) NODISCARD;
 
 /*
  * Open the body of a found entry that has a body_file. The descriptor stays good when the entry
@@ -182,7 +203,8 @@ struct store_job {
 	 */
 	int rc;
 
-	/* INSERT, FRESHEN, REMOVE. Empty tags leave a freshened entry those it has. */
+	/* INSERT, FRESHEN, REMOVE. Empty tags leave a freshened entry those it has. The body of a
+	 * Vary record is one struct store_variant, which joins those that are there. */
 	struct tuple key;
 	struct slice variant;
 	struct slice tags, vary, head, body;
