@@ -166,7 +166,7 @@ revalidation_store(struct flight *f)
 		.kind = STORE_JOB_FRESHEN,
 		.key = f->plan.key,
 		.variant = f->stale.variant,
-		.vary = f->vary.names,
+		.vary = f->vary,
 		.tags = names_tags ? f->tags : SLICE(""),
 		.head = f->public_head,
 		.status = f->status,

@@ -60,6 +60,10 @@ static const struct setting settings_dory[] = {
 	    .flaw = syntax_field_name, .absent = "none", .expect = "a header name or none" },
 	{ SETTINGS_DORY, "max_object", SETTING_SIZE, AT(dory, max_object_bytes), "64M",
 	    "Larger responses are passed on and not stored.", .min = KIB, .max = TIB },
+	{ SETTINGS_DORY, "client_timeout", SETTING_MS, AT(dory, client_timeout_ms), "1m",
+	    "How long clients that are too slow may hold back a response that is not stored; then "
+	    "they are cut off.",
+	    .min = 1, .max = DAY_MS },
 	{ SETTINGS_DORY, "backend", SETTING_TEXT, AT(dory, backend), NULL,
 	    "Who answers requests that no route matches, and routes that name no backend. "
 	    "Default: the only one there is.",
@@ -151,8 +155,7 @@ static const struct setting settings_bloat[] = {
 	    "page:uint=1 sort:name|price=name. Others do not reach the backend.",
 	    .expect = "*, none or parameters like page:uint=1" },
 	{ SETTINGS_BLOAT, "vary", SETTING_LIST, AT(bloat, vary), "none",
-	    "Request headers that tell variants apart. Those that the response's Vary names do so too: "
-	    "of these variants the last 16 of a page are kept.",
+	    "Request headers that tell variants apart.",
 	    .flaw = syntax_field_name, .absent = "none", .expect = "header names or none" },
 	{ SETTINGS_BLOAT, "cookie", SETTING_LIST, AT(bloat, cookie), "none",
 	    "Cookies that tell variants apart; others do not reach the backend.",
