@@ -357,6 +357,8 @@ flight_depart(struct flight *f)
 		return;
 	if (rc == -EHOSTUNREACH)
 		flight_fail(f, FETCH_UNREACHABLE, 502, "the backend's name has no address");
+	else if (rc == -ECONNREFUSED)
+		flight_fail(f, FETCH_UNREACHABLE, 502, "the backend could not be reached lately");
 	else
 		flight_fail(f, FETCH_UNREACHABLE, 503, "out of memory");
 	lane_leave(f);

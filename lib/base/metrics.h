@@ -19,6 +19,9 @@
 	X(PASSES, "passes", COUNTER, "Requests that no bloat covers, or that bypass it.")          \
 	X(REFUSED, "refused", COUNTER, "Requests refused as malformed.")                           \
 	X(FETCHES, "fetches", COUNTER, "Requests sent to backends.")                               \
+	X(FETCHES_REFUSED, "fetches_refused", COUNTER,                                             \
+	    "Addresses passed over because they could not be reached lately.")                     \
+	X(BACKENDS_DOWN, "backends_down", GAUGE, "Addresses that are tried once a second only.")   \
 	X(FETCH_ERRORS, "fetch_errors", COUNTER, "Fetches that failed or timed out.")              \
 	X(STORED, "stored", COUNTER, "Responses stored.")                                          \
 	X(SPILLED, "spilled", COUNTER, "Responses that became files while they arrived.")          \

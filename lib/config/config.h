@@ -60,6 +60,7 @@ struct config_backend {
 	int64_t idle_timeout_ms;
 	int64_t timeout_ms;
 	uint64_t max_fetches;
+	uint64_t breaker; /* 0: none. */
 };
 
 /* `timeout_404 = 30s`: the lifetime for one status. */

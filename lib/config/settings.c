@@ -115,6 +115,10 @@ static const struct setting settings_backend[] = {
 	    "How long the whole fetch may take.", .min = 1, .max = 7 * DAY_MS },
 	{ SETTINGS_BACKEND, "max_fetches", SETTING_COUNT, AT(backend, max_fetches), "128",
 	    "Fetches at once, per process; more wait.", .min = 1, .max = 100000 },
+	{ SETTINGS_BACKEND, "breaker", SETTING_COUNT, AT(backend, breaker), "5",
+	    "After so many connections in a row that did not come about an address is left alone but "
+	    "for one fetch a second; others get the next url, what is stale, or 502 at once. 0: never.",
+	    .min = 0, .max = 100000 },
 };
 
 static const struct setting settings_bloat[] = {
