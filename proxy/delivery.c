@@ -10,6 +10,9 @@
 /* After so much in one go others have their turn, however fast this peer is. */
 enum { DELIVERY_TURN = 4 << 20 };
 
+/* So long those who read wait for a disk that takes nothing; then they have it without. */
+enum { DELIVERY_DISK_MS = 2000 };
+
 void
 delivery_fail(struct flight *f)
 {
@@ -195,21 +198,17 @@ delivery_pump(struct flight *f, struct exchange *x)
 void
 delivery_hold(struct flight *f)
 {
-	int64_t limit_ms = f->site->config->dory.client_timeout_ms;
+	bool disk = flight_keeps_body(f);
+	int64_t limit_ms = disk ? DELIVERY_DISK_MS : f->site->config->dory.client_timeout_ms;
 
-	/* What waits for the disk does not wait for its readers. */
-	if (flight_keeps_body(f) || f->stalled.place != 0)
-		return;
-	if (timer_set(&f->worker->timers, &f->stalled, clock_mono_ms() + limit_ms) != 0)
-		log_error(
-		    "out of memory: a slow client may hold a fetch back until its time limit");
+	if (f->stalled.place == 0 &&
+	    timer_set(&f->worker->timers, &f->stalled, clock_mono_ms() + limit_ms) != 0)
+		log_error("out of memory: a fetch may be held back until its time limit");
 }
 
-void
-delivery_stalled(struct timer *timer)
+static void
+delivery_cut_slow(struct flight *f)
 {
-	struct flight *f = FLIGHT_OF(timer, stalled);
-
 	for (struct exchange *x = f->waiters, *next; x != NULL; x = next) {
 		next = x->flight_next;
 		if (x->body_at + SPOOL_AHEAD / 2 >= spool_end(f))
@@ -217,6 +216,17 @@ delivery_stalled(struct timer *timer)
 		metric_add(METRIC_CLIENTS_CUT, 1);
 		delivery_cut(x);
 	}
+}
+
+void
+delivery_stalled(struct timer *timer)
+{
+	struct flight *f = FLIGHT_OF(timer, stalled);
+
+	if (flight_keeps_body(f))
+		spool_give_up(f);
+	else
+		delivery_cut_slow(f);
 	flight_turn_soon(f);
 }
 

@@ -188,11 +188,10 @@ void delivery_fail(struct flight *f);
 /* Give away the front of a body that is not kept, as far as all have it; let the backend go on. */
 void delivery_trim(struct flight *f);
 
-/* The backend waits: for a while only, where it is its readers whom it waits for. */
+/* The backend waits for its readers, or for the disk: for a while only. */
 void delivery_hold(struct flight *f);
 
-/* Its slowest readers held it back for too long: cut them off, so that it goes on for the others.
- */
+/* That was too long: it goes on without those readers, or without being stored. */
 void delivery_stalled(struct timer *timer);
 
 /* ---- spool.c: the body ------------------------------------------------------------------------
@@ -206,6 +205,9 @@ bool spool_has_room(const struct flight *f); /* Or else the backend is to wait. 
 
 /* Add what came; where it is to be stored, all but the last goes to a file. Returns: 0; -ENOMEM. */
 int spool_append(struct flight *f, const char *bytes, size_t len) NODISCARD;
+
+/* The disk takes too long: go on without it. */
+void spool_give_up(struct flight *f);
 
 /*
  * What there is from `at` on, up to where the next kind of it begins; borrowed until the next call,

@@ -1,4 +1,5 @@
 /* spool.c -- The body of a flight's answer: in memory up to a bound, beyond it in a file. */
+#include "base/log.h"
 #include "base/metrics.h"
 #include "flight_state.h"
 
@@ -47,6 +48,14 @@ static void
 spool_failed(struct flight *f)
 {
 	f->storable = f->shared = false;
+}
+
+void
+spool_give_up(struct flight *f)
+{
+	metric_add(METRIC_STORE_ERRORS, 1);
+	log_warn("a response is not stored: the disk takes nothing of its body");
+	spool_failed(f);
 }
 
 static void

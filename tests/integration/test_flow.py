@@ -6,12 +6,13 @@ import re
 import resource
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import fcgi
 from backend import page, raw
-from testsite import BUILD, SiteCase, wait_until
+from testsite import BUILD, DORYD, SiteCase, wait_until
 
 MIB = 1 << 20
 # A build with sanitizers keeps what was freed for a while.
@@ -379,6 +380,18 @@ class Left(FlowCase):
         wait_until(lambda: self.body_files() == [], "the file is gone")
 
 
+    def test_as_a_cgi_program_it_spills_too(self):
+        body = noise(20 * MIB)
+        self.backend.on("/page/big", page(body))
+        done = subprocess.run([DORYD, "-c", self.site.ini], stdin=subprocess.DEVNULL, timeout=60,
+                              env={**os.environ, **dict(fcgi.params("GET", "/page/big"))},
+                              capture_output=True, check=True)
+        self.assert_same(fcgi.parse_response(done.stdout, True).body, body)
+        hit = self.site.doryd.ask("GET", "/page/big")
+        self.assert_hit(hit)
+        self.assert_same(hit.body, body)
+
+
 class WebServer(FlowCase):
     LIGHTTPD = True
 
@@ -438,6 +451,21 @@ class Disk(FlowCase):
         os.unlink(self.fault)
         self.assert_whole(self.reader("/page/big"), first + second)
         self.site.wait_for_metric("stored", 1)
+
+    def test_a_disk_that_hangs_is_waited_for_two_seconds_at_most(self):
+        first, second, gate = noise(10 * MIB), noise(20 * MIB, 2), self.gate()
+        self.backend.on("/page/big", raw(head_of(30 * MIB), first, lambda: gate.wait(30), second))
+        r = self.reader("/page/big")
+        r.read(len(first))
+        self.break_with("hang")
+        gate.set()
+        began = time.monotonic()
+        self.assert_whole(r, first + second)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertIn("the disk takes nothing of its body", self.site.doryd.output())
+        os.unlink(self.fault)
+        self.wait_for_no_flights()
+        self.assertEqual((self.site.entries(), self.body_files()), ([], []))
 
     def test_who_cannot_be_given_what_was_spilled_can_tell(self):
         first, second, gate = noise(10 * MIB), noise(10 * MIB, 2), self.gate()

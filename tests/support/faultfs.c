@@ -16,10 +16,10 @@
 /*
  * FAULTFS names a file with one word in it, or none: "enospc" and "eio" make data writes fail,
  * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail; "bodies"
- * makes writes to body files fail, and "unreadable" what is read from them. Without the file all is
- * well.
+ * makes writes to body files fail, "hang" has them wait, and "unreadable" makes reads of them fail.
+ * Without the file all is well.
  */
-enum { FAULTFS_WORD = 16, FAULTFS_META_BYTES = 8192 };
+enum { FAULTFS_WORD = 16, FAULTFS_META_BYTES = 8192, FAULTFS_HANG_US = 2000 };
 
 static bool
 faultfs_is(const char *word)
@@ -85,6 +85,8 @@ pwrite64(int fd, const void *bytes, size_t n, off64_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
+	while (faultfs_is_body(fd) && faultfs_is("hang"))
+		usleep(FAULTFS_HANG_US);
 	errno = faultfs_is_body(fd) && faultfs_is("bodies") ? ENOSPC : 0;
 	return errno != 0 ? -1 : real(fd, bytes, n, at);
 }
