@@ -1,6 +1,7 @@
 /* bodysweep.c -- Body files that are to go: those whose entry went, and those nobody names. */
 #include "store/bodysweep.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -203,23 +204,32 @@ bodysweep_forget(struct change *c, const struct bodysweep_row *row)
 	return rc == MDB_NOTFOUND ? 0 : store_error(rc);
 }
 
-/* Unlinked first: a row may outlive its file, but no file its row. */
+/*
+ * Unlinked first: a row may outlive its file, but no file its row. Before that it is made sure that
+ * their entries went: the commit that says so was not waited for, and without it a power cut would
+ * bring back an entry whose file is gone.
+ */
 int
 bodysweep_doomed(struct store *s, int64_t now_s, int64_t linger_s, bool *more)
 {
 	struct bodysweep_row rows[BODYSWEEP_BATCH];
 	struct change c;
 	size_t n = s->bodies_fd < 0 ? 0 : bodysweep_find_due(s, now_s, linger_s, rows);
+	int rc = 0;
 
 	*more = n == BODYSWEEP_BATCH;
 	if (n == 0)
 		return 0;
+	if (!fault_is("unlink-early"))
+		rc = store_error(mdb_env_sync(s->env, 1));
+	if (rc != 0)
+		return rc;
 	for (size_t i = 0; i < n; i++) {
 		char name[BODYFILE_NAME];
 		bodyfile_name(rows[i].id, name);
 		unlinkat(s->bodies_fd, name, 0);
 	}
-	int rc = change_begin(s, &c);
+	rc = change_begin(s, &c);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = bodysweep_forget(&c, &rows[i]);
 	if (rc == 0)
