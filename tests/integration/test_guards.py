@@ -17,6 +17,10 @@ OLD_SERVED = r"\(200, '(old|\d+)'\) != \(200, '(new|\d+)'\)"
 OLD_JOINED = "it joined a fetch"
 OLD_STORED = "something old was stored"
 OLD_READ = r"has version \d+, \d+ was acknowledged"
+OLD_AFTER_CUT = (r"harm at record \d+: (key \d+ lives at version|"
+                 r"a deflate that was acknowledged is not on record)")
+POWERCUT = "test_powercut.PowerCut.test_what_was_acknowledged_outlives_power_cuts"
+CUTS = "200"
 CHECKER = "test_consistency.Consistency.test_hard_deflates_one_process"
 
 # What DORY_FAULT takes away, the tests that must see it, and what they must say.
@@ -55,6 +59,9 @@ GUARDS = {
     "ack-early": (OLD_SERVED, [
         "Crash.test_a_deflate_by_admin_outlives_kill_9",
         "Crash.test_deflates_outlive_kill_9_at_once_ten_times"]),
+    # Only the power cut sees these: what the kernel has outlives a kill.
+    "ack-early ": (OLD_AFTER_CUT, [POWERCUT]),
+    "sync": (OLD_AFTER_CUT, [POWERCUT]),
     "commit": (OLD_SERVED, [
         "Crash.test_a_deflate_by_admin_outlives_kill_9",
         "Crash.test_a_deflate_by_command_outlives_kill_9",
@@ -70,7 +77,8 @@ def whole(name):
 
 
 def run(names, fault):
-    env = {**os.environ, "DORY_BUILD": BUILD, "DORY_FAULT": fault.strip()}
+    env = {**os.environ, "DORY_BUILD": BUILD, "DORY_FAULT": fault.strip(),
+           "DORY_POWERCUTS": CUTS}
     command = [sys.executable, os.path.join(HERE, "run.py"), *(whole(n) for n in names)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600,
                           check=False).stdout
