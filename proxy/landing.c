@@ -138,19 +138,21 @@ landing_judge(struct flight *f, const struct http_response *response)
 	    storing_judge(response, &policy, status_timeout, f->sent_s, f->response_s, &f->arena);
 	f->etag = landing_copy_field(f, &response->fields, SLICE("etag"));
 	f->last_modified = landing_copy_field(f, &response->fields, SLICE("last-modified"));
+	f->vary.language =
+	    http_fields_join(&response->fields, SLICE("content-language"), &f->arena);
 	f->storable = f->storing.verdict == STORING_YES && f->sequenced && !f->unstored;
 	/* A failing backend is asked once for all; other answers are shared where they may be
 	 * stored. */
 	f->shareable = f->storing.verdict == STORING_YES ||
 		       (f->status >= 500 && (f->storing.verdict == STORING_STATUS ||
 						f->storing.verdict == STORING_NO_LIFETIME));
-	int rc = vary_names(&response->fields, &f->arena, &f->vary);
+	int rc = vary_names(&response->fields, &f->arena, &f->vary.names);
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc != 0)
 		f->storable = f->shareable = false;
 	else
-		rc = vary_values(f->vary, &f->request, &f->arena, &f->vary_values);
+		rc = vary_values(f->vary.names, &f->request, &f->arena, &f->vary.values);
 	return rc == -ENOMEM ? rc : landing_take_tags(f, &response->fields);
 }
 
@@ -193,7 +195,6 @@ bool
 landing_may_answer(struct flight *f, struct exchange *x)
 {
 	struct store_reader *reader = f->worker->reader;
-	struct slice values;
 
 	if (x == f->leader)
 		return true;
@@ -201,8 +202,7 @@ landing_may_answer(struct flight *f, struct exchange *x)
 		x->alone = true;
 		return false;
 	}
-	if (f->vary.len > 0 && (vary_values(f->vary, &x->request, &x->arena, &values) != 0 ||
-				   !slice_equal(values, f->vary_values)))
+	if (vary_selects(&f->vary, &x->request, &x->arena) != 1)
 		return false;
 	if (f->tags.len == 0 || x->sequence <= f->sequence)
 		return true;
@@ -234,7 +234,7 @@ landing_fill_job(struct flight *f, struct flight_job *job)
 		.kind = STORE_JOB_INSERT,
 		.key = f->plan.key,
 		.variant = f->plan.variant,
-		.vary = f->vary,
+		.vary = f->vary.names,
 		.status = f->status,
 		.sequence = f->sequence,
 		.store_id = f->store_id,
@@ -253,14 +253,17 @@ landing_store_vary(struct flight *f)
 	struct flight_job *lead = &f->stores[1];
 
 	buf_slice(&variant, f->plan.variant);
-	tuple_append(&variant, f->vary_values);
+	tuple_append(&variant, f->vary.values);
 	struct slice full = { arena_copy(&f->arena, buf_as_slice(&variant)), variant.len };
-	bool good = full.at != NULL && buf_error(&variant) == 0;
+	struct store_variant *item = arena_alloc(&f->arena, sizeof(*item));
+	bool good = full.at != NULL && item != NULL && buf_error(&variant) == 0;
 	buf_free(&variant);
 	if (!good)
 		return false;
 	landing_fill_job(f, lead);
 	lead->job.entry_kind = STORE_ENTRY_VARY;
+	store_variant_make(full, f->vary.language, item);
+	lead->job.body = (struct slice){ (char *)item, sizeof(*item) };
 	f->stores[0].job.variant = full;
 	return flight_submit(f, lead) == 0;
 }
@@ -273,19 +276,18 @@ landing_store(struct flight *f)
 	if (f->stored)
 		return;
 	f->storable = f->storable && !await_was_overtaken(f);
-	if (!f->storable || !spool_settle(f))
+	if (!f->storable)
 		return;
-	assert(spool_has_all(f));
+	assert(f->body_start == 0);
 	f->stored = true;
 	landing_fill_job(f, &f->stores[0]);
 	struct slice head = f->public_head;
 	char *stored = f->bodyless ? arena_copy(&f->arena, head)
-				   : arena_printf(&f->arena, "%.*sContent-Length: %llu\r\n",
-					 SLICE_ARGS(head), (unsigned long long)spool_end(f));
+				   : arena_printf(&f->arena, "%.*sContent-Length: %zu\r\n",
+					 SLICE_ARGS(head), f->body.len);
 	job->head = slice_of(stored);
-	job->body = buf_as_slice(&f->body.fresh);
-	job->spill = f->body.filed > 0 ? &f->body.file : NULL;
-	if (stored == NULL || (f->vary.len > 0 && !landing_store_vary(f)) ||
+	job->body = buf_as_slice(&f->body);
+	if (stored == NULL || (f->vary.names.len > 0 && !landing_store_vary(f)) ||
 	    flight_submit(f, &f->stores[0]) != 0) {
 		metric_add(METRIC_STORE_ERRORS, 1);
 		job->rc = -EIO;

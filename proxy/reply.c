@@ -178,6 +178,18 @@ reply_put_304_head(struct slice head, struct buf *out)
 	}
 }
 
+static struct slice
+reply_head_field(struct slice head, struct slice wanted)
+{
+	while (head.at != NULL && head.len > 0) {
+		struct slice value = slice_cut(&head, '\n');
+		struct slice name = slice_cut(&value, ':');
+		if (slice_equal_nocase(name, wanted))
+			return slice_trim(slice_cut(&value, '\r'));
+	}
+	return (struct slice){ NULL, 0 };
+}
+
 bool
 reply_not_modified(const struct exchange *x, struct slice etag, struct slice last_modified,
     struct slice head, int64_t now_s, struct buf *out)
@@ -186,8 +198,12 @@ reply_not_modified(const struct exchange *x, struct slice etag, struct slice las
 	struct slice match = reply_request_field(x, SLICE("if-none-match"));
 	struct slice since = reply_request_field(x, SLICE("if-modified-since"));
 
-	if ((match.at == NULL && since.at == NULL) ||
-	    !http_not_modified(match, since, etag.len > 0 ? etag : none,
+	if (match.at == NULL && since.at == NULL)
+		return false;
+	/* RFC 9111 section 4.3.2: without Last-Modified, Date tells when it was what it is. */
+	if (last_modified.len == 0)
+		last_modified = reply_head_field(head, SLICE("date"));
+	if (!http_not_modified(match, since, etag.len > 0 ? etag : none,
 		last_modified.len > 0 ? last_modified : none, now_s))
 		return false;
 	reply_put_304_head(head, out);

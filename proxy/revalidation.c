@@ -166,7 +166,7 @@ revalidation_store(struct flight *f)
 		.kind = STORE_JOB_FRESHEN,
 		.key = f->plan.key,
 		.variant = f->stale.variant,
-		.vary = f->vary,
+		.vary = f->vary.names,
 		.tags = names_tags ? f->tags : SLICE(""),
 		.head = f->public_head,
 		.status = f->status,

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "conn.h"
 #include "flight.h"
-#include "http/vary.h"
 #include "http/wish.h"
 #include "pending.h"
 #include "reply.h"
+#include "store/select.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -56,36 +56,28 @@ serve_open_file(struct exchange *x, const struct store_entry *entry)
 	return -ENOENT;
 }
 
-/* The entry for the request, by way of the Vary record where there is one (RFC 9111 section 4.1).
- */
+/* The entry that the request selects, with its body's pieces behind those of the head. */
 static int
 serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
 {
 	struct worker_parts *parts = &x->worker->parts;
-	struct slice variant = x->plan.variant, values;
-	struct buf full = { 0 };
+	struct selection s = {
+		.reader = x->worker->reader,
+		.key = &x->plan.key,
+		.variant = x->plan.variant,
+		.request = &x->request,
+		.arena = &x->arena,
+		.pieces = parts->items + REPLY_BODY_PARTS,
+		.room = parts->size - REPLY_BODY_PARTS,
+	};
+	int rc = select_find(&s);
 
-	*n_body = parts->size - REPLY_BODY_PARTS;
-	int rc = store_find(x->worker->reader, &x->plan.key, variant, entry,
-	    parts->items + REPLY_BODY_PARTS, n_body);
-	if (rc == 0 && entry->kind != STORE_ENTRY_VARY)
-		return serve_open_file(x, entry);
-	if (rc != 0)
-		return rc;
-	x->forward = FORWARD_VARY_MISS;
-	rc = vary_values(entry->vary, &x->request, &x->arena, &values);
-	if (rc != 0)
-		return rc;
-	buf_slice(&full, variant);
-	tuple_append(&full, values);
-	*n_body = parts->size - REPLY_BODY_PARTS;
-	rc = buf_error(&full);
-	if (rc == 0)
-		x->lease_variant = XXH3_64bits(full.data, full.len);
-	if (rc == 0)
-		rc = store_find(x->worker->reader, &x->plan.key, buf_as_slice(&full), entry,
-		    parts->items + REPLY_BODY_PARTS, n_body);
-	buf_free(&full);
+	if (s.varied.at != NULL) {
+		x->forward = FORWARD_VARY_MISS;
+		x->lease_variant = XXH3_64bits(s.varied.at, s.varied.len);
+	}
+	*entry = s.entry;
+	*n_body = s.n_pieces;
 	return rc == 0 ? serve_open_file(x, entry) : rc;
 }
 

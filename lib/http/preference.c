@@ -90,12 +90,11 @@ preference_put(char *at, const struct preference *p)
 	return at;
 }
 
-size_t
-preference_normalise(struct slice value, char *at)
+/* Those of `value`, best first. Returns how many; 0 for none, too many and what is malformed. */
+static size_t
+preference_read_all(struct slice value, struct preference *list)
 {
-	struct preference list[PREFERENCE_MEMBERS_MAX];
 	struct slice rest = value;
-	char *start = at;
 	size_t n = 0;
 
 	while (rest.at != NULL) {
@@ -107,10 +106,31 @@ preference_normalise(struct slice value, char *at)
 			return 0;
 		preference_insert(list, n++, new);
 	}
+	return n;
+}
+
+size_t
+preference_normalise(struct slice value, char *at)
+{
+	struct preference list[PREFERENCE_MEMBERS_MAX];
+	size_t n = preference_read_all(value, list);
+	char *start = at;
+
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			*at++ = ',';
 		at = preference_put(at, &list[i]);
 	}
 	return (size_t)(at - start);
+}
+
+struct slice
+preference_first(struct slice value)
+{
+	struct preference list[PREFERENCE_MEMBERS_MAX];
+	size_t n = preference_read_all(value, list);
+	bool one = n > 0 && list[0].quality > 0 && (n == 1 || list[1].quality < list[0].quality);
+
+	return one && !slice_equal(list[0].name, SLICE("*")) ? list[0].name
+							     : (struct slice){ NULL, 0 };
 }

@@ -18,4 +18,10 @@ enum { PREFERENCE_MEMBERS_MAX = 32 };
  */
 size_t preference_normalise(struct slice value, char *at);
 
+/*
+ * The member that is preferred to all others, "*" being none. Returns: a part of `value`, at ==
+ * NULL where there is none, as in "de, en", which prefers neither. Thread-safe: pure.
+ */
+struct slice preference_first(struct slice value);
+
 #endif

@@ -169,3 +169,27 @@ vary_values(
 	*out = (struct slice){ bytes, (size_t)(at - bytes) };
 	return 0;
 }
+
+struct slice
+vary_language(struct slice names, const struct http_request *request)
+{
+	const struct http_field *field = http_fields_find(&request->fields, names);
+
+	if (field == NULL || !slice_equal(names, SLICE("accept-language")))
+		return (struct slice){ NULL, 0 };
+	return preference_first(field->value);
+}
+
+int
+vary_selects(
+    const struct vary_choice *choice, const struct http_request *request, struct arena *arena)
+{
+	struct slice values, language = vary_language(choice->names, request);
+
+	if (choice->names.len == 0)
+		return 1;
+	if (language.at != NULL && slice_equal_nocase(language, choice->language))
+		return 1;
+	int rc = vary_values(choice->names, request, arena, &values);
+	return rc != 0 ? rc : slice_equal(values, choice->values);
+}

@@ -27,4 +27,24 @@ int vary_names(
 int vary_values(struct slice names, const struct http_request *request, struct arena *arena,
     struct slice *out) NODISCARD;
 
+/* A response that was fetched for one request and may be for others. */
+struct vary_choice {
+	struct slice names;    /* As vary_names() gives them. */
+	struct slice values;   /* As vary_values() gives them for the request it was fetched for. */
+	struct slice language; /* Its Content-Language; empty: none. */
+};
+
+/*
+ * Does the request select it (RFC 9111 section 4.1)? Where it has the same values; and where
+ * Accept-Language alone decides and the response is in the language that the request prefers to all
+ * others (RFC 9110 section 12.5.4): what was sent to one who put up with it.
+ *
+ * Returns: 1; 0; -ENOMEM.
+ */
+int vary_selects(const struct vary_choice *choice, const struct http_request *request,
+    struct arena *arena) NODISCARD;
+
+/* The language that decides where Vary names Accept-Language alone; at == NULL: none does. */
+struct slice vary_language(struct slice names, const struct http_request *request);
+
 #endif

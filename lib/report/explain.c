@@ -1,7 +1,7 @@
 /* explain.c -- What would be done with one request, and why, and what is stored for it. */
 #include "report/piece.h"
 
-#include "http/vary.h"
+#include "store/select.h"
 
 #include <errno.h>
 
@@ -21,39 +21,22 @@ struct explain {
 
 /* As a hit finds it, with room for however many pieces its body has. */
 static int
-explain_find_variant(struct explain *e, struct slice variant, struct store_entry *entry)
-{
-	int rc = -E2BIG;
-
-	for (size_t room = EXPLAIN_PIECES; rc == -E2BIG && room <= EXPLAIN_PIECES_MAX; room *= 4) {
-		struct iovec *pieces = arena_alloc(&e->arena, room * sizeof(*pieces));
-		size_t n = room;
-		rc = pieces == NULL
-			 ? -ENOMEM
-			 : store_find(e->reader, &e->plan.key, variant, entry, pieces, &n);
-	}
-	return rc;
-}
-
-/* By way of the record of what varies, where there is one (RFC 9111 section 4.1). */
-static int
 explain_find(struct explain *e, struct store_entry *entry)
 {
-	struct buf variant = { 0 };
-	struct slice values;
-	int rc = explain_find_variant(e, e->plan.variant, entry);
+	struct selection s = {
+		.reader = e->reader,
+		.key = &e->plan.key,
+		.variant = e->plan.variant,
+		.request = e->request,
+		.arena = &e->arena,
+	};
+	int rc = -E2BIG;
 
-	if (rc != 0 || entry->kind != STORE_ENTRY_VARY)
-		return rc;
-	rc = vary_values(entry->vary, e->request, &e->arena, &values);
-	if (rc != 0)
-		return rc;
-	buf_slice(&variant, e->plan.variant);
-	tuple_append(&variant, values);
-	rc = buf_error(&variant);
-	if (rc == 0)
-		rc = explain_find_variant(e, buf_as_slice(&variant), entry);
-	buf_free(&variant);
+	for (s.room = EXPLAIN_PIECES; rc == -E2BIG && s.room <= EXPLAIN_PIECES_MAX; s.room *= 4) {
+		s.pieces = arena_alloc(&e->arena, s.room * sizeof(*s.pieces));
+		rc = s.pieces == NULL ? -ENOMEM : select_find(&s);
+	}
+	*entry = s.entry;
 	return rc;
 }
 

@@ -252,6 +252,9 @@ forward_cached(const struct plan *plan, const struct http_request *request, stru
 		if (forward_lets_through(plan->bloat, connection, field->name))
 			out->items[out->n++] = *field;
 	}
+	/* W3C Note edge-arch 1.0: the name by which Surrogate-Control may mean us alone. */
+	if (plan->bloat->config->origin != ORIGIN_IGNORE)
+		forward_add(out, SLICE("surrogate-capability"), SLICE("dory=\"Surrogate/1.0\""));
 	return 0;
 }
 
@@ -288,7 +291,8 @@ int
 plan_forward(const struct plan *plan, const struct http_request *request, struct arena *arena,
     struct http_fields *out)
 {
-	enum { FORWARD_OWN = 5 }; /* Host, the X-Forwarded-* fields, Cookie, Accept-Language. */
+	/* Host, three X-Forwarded-* fields, Cookie, Accept-Language, Surrogate-Capability. */
+	enum { FORWARD_OWN = 7 };
 	bool fixed_host = plan->backend != NULL && plan->backend->host != NULL;
 
 	*out = (struct http_fields){ NULL, 0 };

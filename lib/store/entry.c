@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <xxhash.h>
 
-enum { ENTRY_PREFIX_MAX = 400 };
+enum { ENTRY_PREFIX_MAX = 400, ENTRY_NAME_END = sizeof(XXH128_canonical_t) };
 
 struct slice
 entry_prefix(struct slice key)
@@ -12,26 +12,44 @@ entry_prefix(struct slice key)
 	return (struct slice){ key.at, key.len < ENTRY_PREFIX_MAX ? key.len : ENTRY_PREFIX_MAX };
 }
 
-static void
-entry_name_hash(struct entry_name *name, struct slice bytes)
+void
+entry_name_end(struct slice variant, char *out)
 {
 	XXH128_canonical_t hash;
 
-	XXH128_canonicalFromHash(&hash, XXH3_128bits(bytes.at, bytes.len));
-	memcpy(name->bytes + name->len, hash.digest, sizeof(hash.digest));
-	name->len += sizeof(hash.digest);
+	XXH128_canonicalFromHash(&hash, XXH3_128bits(variant.at, variant.len));
+	memcpy(out, hash.digest, sizeof(hash.digest));
+}
+
+static void
+entry_name_append(struct entry_name *name, struct slice bytes)
+{
+	memcpy(name->bytes + name->len, bytes.at, bytes.len);
+	name->len += bytes.len;
+}
+
+void
+entry_name_with(const struct tuple *key, const char *end, struct entry_name *out)
+{
+	struct slice prefix = entry_prefix(key->bytes);
+	char hash[ENTRY_NAME_END];
+
+	out->len = 0;
+	entry_name_append(out, prefix);
+	if (prefix.len < key->bytes.len) {
+		entry_name_end(key->bytes, hash);
+		entry_name_append(out, (struct slice){ hash, sizeof(hash) });
+	}
+	entry_name_append(out, (struct slice){ end, ENTRY_NAME_END });
 }
 
 void
 entry_name(const struct tuple *key, struct slice variant, struct entry_name *out)
 {
-	struct slice prefix = entry_prefix(key->bytes);
+	char end[ENTRY_NAME_END];
 
-	memcpy(out->bytes, prefix.at, prefix.len);
-	out->len = prefix.len;
-	if (prefix.len < key->bytes.len)
-		entry_name_hash(out, key->bytes);
-	entry_name_hash(out, variant);
+	entry_name_end(variant, end);
+	entry_name_with(key, end, out);
 }
 
 static MDB_val

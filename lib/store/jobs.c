@@ -47,7 +47,7 @@ jobs_record(const struct store_job *job)
 			.variant = job->variant,
 			.tags = job->tags,
 			.vary = job->vary,
-			.body_bytes = bodyfile_bytes(job),
+			.body_bytes = job->body.len,
 			.body = job->body,
 			.body_file = job->file.id,
 		},
@@ -59,10 +59,32 @@ jobs_record(const struct store_job *job)
 	return r;
 }
 
+/* In which order the fetches of variants end says nothing: a Vary record only ever leads to more.
+ */
+static int
+jobs_join_variants(struct change *c, struct store_job *job, const struct record *old,
+    struct record *r, struct variants *list)
+{
+	bool same = old->entry.kind == STORE_ENTRY_VARY && old->entry.body_id == 0 &&
+		    slice_equal(old->entry.vary, job->vary);
+	struct slice body = job->body;
+	const struct store_variant *new = variants_next(&body);
+
+	if (new == NULL)
+		return jobs_verdict(job, -EINVAL);
+	if (same && old->entry.sequence > job->sequence)
+		r->entry.sequence = old->entry.sequence;
+	int rc = variants_add(c, &job->key, new, same ? old->entry.body : body, list);
+	r->entry.body = (struct slice){ list->items[0].name, list->n * sizeof(list->items[0]) };
+	r->entry.body_bytes = r->entry.body.len;
+	return rc;
+}
+
 static int
 jobs_insert(struct change *c, struct store_job *job)
 {
 	struct record r = jobs_record(job), old = { 0 };
+	struct variants list;
 	struct entry_name name;
 
 	if (record_check_size(&r, job->body) != 0)
@@ -75,15 +97,21 @@ jobs_insert(struct change *c, struct store_job *job)
 	int rc = entry_get(c->store, c->txn, &name, &old);
 	if (rc != 0 && rc != -ENOENT && rc != -EBADMSG)
 		return rc;
-	if (rc == 0 && old.entry.sequence > job->sequence)
+	bool stored = rc == 0;
+	if (job->entry_kind == STORE_ENTRY_VARY) {
+		rc = jobs_join_variants(c, job, &old, &r, &list);
+		if (rc != 0 || job->rc != 0)
+			return rc;
+	}
+	if (stored && old.entry.sequence > r.entry.sequence)
 		return jobs_verdict(job, -ESTALE);
 	if (jobs_is_deflated(c, STORE_DOOR_STORE, job->sequence, job, job->tags))
 		return jobs_verdict(job, -ESTALE);
-	uint64_t file = r.entry.body_file == 0 ? 0 : bodyfile_blocks(r.entry.body_bytes);
+	uint64_t file = r.entry.body_file == 0 ? 0 : bodyfile_blocks(job->body.len);
 	if (!room_take(c, record_size(&r), file))
 		return jobs_verdict(job, -ENOSPC);
-	r.queue = rc == 0 ? old.queue : 0;
-	rc = rc == 0 ? entry_drop_chunks(c, &old, false) : 0;
+	r.queue = stored ? old.queue : 0;
+	rc = stored ? entry_drop_chunks(c, &old, false) : 0;
 	if (rc == 0)
 		rc = bodyfile_note(c, &name, &r);
 	return rc == 0 ? entry_put(c, &name, &r) : rc;
@@ -212,9 +240,6 @@ jobs_apply(struct change *c, struct store_job *job)
 		return jobs_deflate(c, job);
 	case STORE_JOB_SWITCH:
 		return jobs_switch(c, job);
-	case STORE_JOB_SPILL:
-	case STORE_JOB_DISCARD:
-		break;
 	}
 	return jobs_verdict(job, -EINVAL);
 }
@@ -261,8 +286,6 @@ jobs_log_failure(struct store *s, const struct store_job *job)
 		[STORE_JOB_INSERT] = "storing a response",
 		[STORE_JOB_FRESHEN] = "freshening a response",
 		[STORE_JOB_REMOVE] = "removing a response",
-		[STORE_JOB_SPILL] = "spilling a response",
-		[STORE_JOB_DISCARD] = "discarding a spilled response",
 		[STORE_JOB_INTEND] = "noting a write",
 		[STORE_JOB_ABANDON] = "dropping the note of a write",
 		[STORE_JOB_DEFLATE] = "deflating",

@@ -262,16 +262,13 @@ reader_account(struct store_reader *r, int rc)
 }
 
 int
-store_find(struct store_reader *r, const struct tuple *key, struct slice variant,
+reader_find(struct store_reader *r, const struct entry_name *name, const struct tuple *key,
     struct store_entry *out, struct iovec *body, size_t *n_body)
 {
-	struct entry_name name;
 	struct record record;
+	int rc = entry_get(r->store, r->txn, name, &record);
 
-	entry_name(key, variant, &name);
-	int rc = entry_get(r->store, r->txn, &name, &record);
-	if (rc == 0 && (!slice_equal(record.entry.key, key->bytes) ||
-			   !slice_equal(record.entry.variant, variant)))
+	if (rc == 0 && !slice_equal(record.entry.key, key->bytes))
 		rc = -ENOENT;
 	if (rc == 0)
 		rc = reader_fetch_head(r, &record, &r->heads);
@@ -283,4 +280,15 @@ store_find(struct store_reader *r, const struct tuple *key, struct slice variant
 		visited_mark(r->store, record.queue);
 	}
 	return reader_account(r, rc);
+}
+
+int
+store_find(struct store_reader *r, const struct tuple *key, struct slice variant,
+    struct store_entry *out, struct iovec *body, size_t *n_body)
+{
+	struct entry_name name;
+
+	entry_name(key, variant, &name);
+	int rc = reader_find(r, &name, key, out, body, n_body);
+	return rc == 0 && !slice_equal(out->variant, variant) ? -ENOENT : rc;
 }

@@ -90,6 +90,22 @@ struct store_entry {
 };
 
 /*
+ * What a Vary record says of each variant it leads to, in its body, the newest first. There are at
+ * most so many of one variant of the plan: a request field with values without end, as User-Agent,
+ * would fill the store with what nobody asks for again.
+ */
+enum { STORE_VARIANTS_MAX = 16 };
+
+struct store_variant {
+	char name[16];     /* As its entry's name ends. */
+	char language[16]; /* Of its Content-Language, in lower case; empty: not one tag, or longer.
+			    */
+};
+
+/* For the job that stores the Vary record. variant: the one it leads to. Thread-safe: pure. */
+void store_variant_make(struct slice variant, struct slice language, struct store_variant *out);
+
+/*
  * Find and check the entry stored under key and variant: magic, version, lengths, full key and
  * checksum, chunks included.
  *
@@ -100,6 +116,11 @@ struct store_entry {
  */
 int store_find(struct store_reader *r, const struct tuple *key, struct slice variant,
     struct store_entry *out, struct iovec *body, size_t *n_body) NODISCARD;
+
+/* As store_find(): of the variants that a Vary record leads to, the one in that language.
+ * entry: the record; then what was found, where it was. */
+int store_find_language(struct store_reader *r, const struct tuple *key, struct slice language,
+    struct store_entry *entry, struct iovec *body, size_t *n_body) NODISCARD;
 
 /*
  * Open the body of a found entry that has a body_file. The descriptor stays good when the entry
@@ -159,31 +180,11 @@ enum store_job_kind {
 	STORE_JOB_INSERT,
 	STORE_JOB_FRESHEN, /* A 304 came for the stored response: new aging and head, same body. */
 	STORE_JOB_REMOVE,  /* Drop one entry (a bad record). */
-	STORE_JOB_SPILL, /* Append `body` to the file of `spill`. Nothing of it is promised yet. */
-	STORE_JOB_DISCARD, /* The response of `spill` is not to be stored: unlink its file. */
 	STORE_JOB_INTEND,  /* Note what a write will deflate, before it is sent to the backend. */
 	STORE_JOB_ABANDON, /* Drop that note: the write failed. */
 	STORE_JOB_DEFLATE,
 	STORE_JOB_SWITCH, /* Enable or disable a bloat. */
 };
-
-/*
- * A body that becomes a file while it is still arriving: zeroed, then SPILL by SPILL, then INSERT
- * or DISCARD. The caller's, and the writer's while one of those jobs is under way.
- */
-struct store_spill {
-	bool readable; /* `read_fd` is there: what was spilled may be read from it. */
-	bool unnamed;  /* No entry has the file: INSERT or DISCARD it. */
-	int read_fd;
-	uint64_t bytes; /* So far. */
-	/* The writer's. */
-	int fd; /* Locked. */
-	uint64_t id, store_id;
-	void *hash;
-};
-
-/* Let go of it. What no entry has is swept away later. */
-void store_spill_close(struct store_spill *spill);
 
 /*
  * One piece of work for the writer. The caller owns it and all it points to, and leaves both alone
@@ -202,7 +203,8 @@ struct store_job {
 	 */
 	int rc;
 
-	/* INSERT, FRESHEN, REMOVE. Empty tags leave a freshened entry those it has. */
+	/* INSERT, FRESHEN, REMOVE. Empty tags leave a freshened entry those it has. The body of a
+	 * Vary record is one struct store_variant, which joins those that are there. */
 	struct tuple key;
 	struct slice variant;
 	struct slice tags, vary, head, body;
@@ -212,7 +214,6 @@ struct store_job {
 	uint64_t store_id; /* INSERT, FRESHEN: the store that `sequence` is of; 0: this one. */
 	int64_t response_s;
 	struct storing aging;
-	struct store_spill *spill; /* SPILL, DISCARD; INSERT whose body is that, all of it. */
 	uint64_t freshen_sequence; /* FRESHEN: the stored entry's sequence, so that no other is
 				      taken for it. */
 

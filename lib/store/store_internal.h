@@ -74,8 +74,6 @@ struct store {
 	struct backlog backlog;
 	struct health health;
 	struct visited visited;
-	/* Writer thread only. */
-	uint64_t spilled_bytes; /* In files that have no entry yet. */
 	/* The thread that opens, looks after it and closes. */
 	struct inspection_walk walk;
 	pthread_t writer;
@@ -231,6 +229,11 @@ struct entry_name {
 
 /* All variants of a key share what entry_prefix() keeps of the key. Thread-safe: pure. */
 void entry_name(const struct tuple *key, struct slice variant, struct entry_name *out);
+
+/* The end of it, of a variant alone: sizeof(store_variant.name) bytes. And a name made with it. */
+void entry_name_end(struct slice variant, char *out);
+void entry_name_with(const struct tuple *key, const char *end, struct entry_name *out);
+
 struct slice entry_prefix(struct slice key);
 
 /* Returns: 0; -ENOENT; -EBADMSG; -EIO. */
@@ -254,6 +257,21 @@ int entry_remove(struct change *c, const struct entry_name *name) NODISCARD;
 
 /* The bodies of `old` are no longer referred to; `keep_body`: but its body is. */
 int entry_drop_chunks(struct change *c, const struct record *old, bool keep_body) NODISCARD;
+
+/* ---- variants.c: what a Vary record leads to --------------------------------------------------
+ */
+
+struct variants {
+	struct store_variant items[STORE_VARIANTS_MAX];
+	size_t n;
+};
+
+/* Take one off the list in a record's body. Returns: borrowed; NULL at its end. */
+const struct store_variant *variants_next(struct slice *list);
+
+/* Put `new` before those in `old`. The entry of one that has no place any more is removed. */
+int variants_add(struct change *c, const struct tuple *key, const struct store_variant *new,
+    struct slice old, struct variants *out) NODISCARD;
 
 /* ---- deflated.c: the table of deflates ------------------------------------------------------- */
 
@@ -369,6 +387,10 @@ struct store_reader {
 	struct meta_state state;
 	struct arena heads; /* Heads put together from chunks, until store_read_end(). */
 };
+
+/* As store_find(), by name: whatever variant that is of. */
+int reader_find(struct store_reader *r, const struct entry_name *name, const struct tuple *key,
+    struct store_entry *out, struct iovec *body, size_t *n_body) NODISCARD;
 
 /* Complete a decoded record with its head. Returns: 0; -EBADMSG; -ENOMEM; -EIO. */
 int reader_fetch_head(struct store_reader *r, struct record *record, struct arena *arena) NODISCARD;

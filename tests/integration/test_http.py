@@ -160,6 +160,16 @@ class Conditions(HttpCase):
             self.assertEqual((sent, response.status), (sent, status))
         self.assertEqual(self.backend.count(), 1)
 
+    def test_without_last_modified_the_date_counts(self):
+        self.backend.on("/page/a", page("x", date="Sun, 06 Nov 1994 08:49:37 GMT",
+                                        cache_control="max-age=3000000000"))
+        self.get_stored("/page/a")
+        for since, status in (("Sun, 06 Nov 1994 08:49:37 GMT", 304),
+                              ("Sun, 06 Nov 1994 08:49:36 GMT", 200)):
+            response = self.site.get("/page/a", if_modified_since=since)
+            self.assert_hit(response)
+            self.assertEqual(response.status, status)
+
     def test_a_condition_on_a_cold_page_is_not_the_backends(self):
         self.backend.on("/page/a", page("hello", etag='"v1"'))
         self.assertEqual(self.site.get("/page/a", if_none_match='"v1"').status, 304)
@@ -352,6 +362,34 @@ class Selecting(HttpCase):
         for fields in shades:
             self.assertEqual(self.site.get("/page/a", **fields).text, fields.get("x_shade", "none"))
         self.assertEqual(self.backend.count(), 0)
+
+    def test_a_language_is_found_by_who_prefers_it(self):
+        self.backend.on("/page/a", page("hallo", vary="accept-language", content_language="de"))
+        self.wait_for_hit("/page/a", accept_language="en, de")
+        self.backend.forget()
+        self.assert_hit(self.site.get("/page/a", accept_language="fr;q=0.5, de"))
+        self.assertEqual(self.backend.count(), 0)
+        self.assert_fetched(self.site.get("/page/a", accept_language="fr, de;q=0.5"))
+
+    def test_a_language_is_shared_with_who_waits_and_prefers_it(self):
+        self.backend.on("/page/a", page("hallo", vary="accept-language", content_language="de"))
+        self.backend.hold("/page/a")
+        first = self.site.later(self.site.get, "/page/a", accept_language="en, de")
+        self.backend.wait_for("/page/a")
+        second = self.site.later(self.site.get, "/page/a", accept_language="fr;q=0.5, de")
+        self.site.wait_for_metric("misses+collapsed", 2)
+        self.backend.release("/page/a")
+        self.assertEqual((first.result(5).text, second.result(5).text), ("hallo", "hallo"))
+        self.assertEqual(self.backend.count("/page/a"), 1)
+
+    def test_of_too_many_variants_the_oldest_goes(self):
+        self.backend.on("/page/a", lambda r: page(r.header("X-Shade"), vary="x-shade"))
+        shades = [f"shade-{i}" for i in range(17)]
+        for n, shade in enumerate(shades, 1):
+            self.get_stored("/page/a", 2 * n, x_shade=shade)
+        for shade in shades[1:]:
+            self.assert_hit(self.site.get("/page/a", x_shade=shade))
+        self.assert_fetched(self.site.get("/page/a", x_shade=shades[0]))
 
     def test_a_deflate_covers_every_variant(self):
         self.backend.on("/page/a", lambda r: page(r.header("X-Shade") or "none", vary="x-shade"))

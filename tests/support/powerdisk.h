@@ -27,7 +27,8 @@ void powerdisk_replay(
 enum powerdisk_fate {
 	POWERDISK_NONE, /* Of what was not synced, nothing is there. */
 	POWERDISK_ALL,
-	POWERDISK_SOME, /* Each block by chance. */
+	POWERDISK_SOME,  /* Each block by chance. */
+	POWERDISK_NAMES, /* All names, and nothing of what is in the files. */
 };
 
 /*

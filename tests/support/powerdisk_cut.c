@@ -190,8 +190,10 @@ void
 powerdisk_cut(struct powerdisk *d, enum powerdisk_fate fate, const char *image, const char *cache)
 {
 	char path[2 * PATH_MAX];
-	size_t n = disk_cut_names(d, fate, &d->random);
+	bool names = fate == POWERDISK_NAMES;
+	size_t n = disk_cut_names(d, names ? POWERDISK_ALL : fate, &d->random);
 
+	fate = names ? POWERDISK_NONE : fate;
 	/* A directory was made before what is in it, but names may have changed places. */
 	for (int files = 0; files < 2; files++) {
 		for (size_t i = 0; i < n; i++) {

@@ -29,7 +29,7 @@ BASE = """\
 [dory]
 listen = unix:$dir/dory.sock
 store = $dir/store
-size = 256M
+$size
 $dory
 [admin]
 token_file = $dir/token
@@ -276,7 +276,9 @@ class Site:
     def configure(self, **parts):
         """Write the configuration anew: `routes`, `dory` and `origin`, or what they were."""
         self._parts = {**getattr(self, "_parts", {}), **parts}
-        text = string.Template(BASE).safe_substitute(self._parts) + self._parts["routes"]
+        size = "" if "\nsize = " in "\n" + self._parts["dory"] else "size = 256M"
+        text = string.Template(BASE).safe_substitute(self._parts, size=size)
+        text += self._parts["routes"]
         self._write("dory.ini", string.Template(text).safe_substitute(
             dir=self.dir, backend=self.backend.url))
 

@@ -53,10 +53,34 @@ START_TEST(lists_have_one_spelling)
 }
 END_TEST
 
+static const struct {
+	const char *value, *want;
+} preference_firsts[] = {
+	{ "de", "de" },
+	{ "fr;q=0.5, de;q=1.0", "de" },
+	{ "fr;q=0.5, de;q=0.4, en;q=0.1", "fr" },
+	{ "*;q=0.5, de", "de" },
+	{ "de, en", "" },
+	{ "*", "" },
+	{ "de;q=0", "" },
+	{ "de;q=2", "" },
+	{ "", "" },
+};
+
+START_TEST(one_may_be_preferred_to_all_others)
+{
+	struct slice got = preference_first(slice_of(preference_firsts[_i].value));
+
+	ck_assert_msg(slice_equal(got, slice_of(preference_firsts[_i].want)), "%s: %.*s",
+	    preference_firsts[_i].value, SLICE_ARGS(got));
+}
+END_TEST
+
 int
 main(void)
 {
 	TCase *tests = tcase_create("preference");
 	tcase_add_loop_test(tests, lists_have_one_spelling, 0, COUNT(preference_cases));
+	tcase_add_loop_test(tests, one_may_be_preferred_to_all_others, 0, COUNT(preference_firsts));
 	return suite_run("lib/http/preference", tests);
 }

@@ -168,12 +168,15 @@ desk_store(struct desk *d, const struct desk_page *page)
 	buf_slice(&variant, plan.variant);
 	if (page->vary != NULL) {
 		struct store_job signpost = job;
-		signpost.entry_kind = STORE_ENTRY_VARY;
-		signpost.head = signpost.body = SLICE("");
-		desk_do(d, &signpost);
+		struct store_variant item;
 		ck_assert_int_eq(
 		    vary_values(slice_of(page->vary), &request, &d->arena, &values), 0);
 		tuple_append(&variant, values);
+		store_variant_make(buf_as_slice(&variant), SLICE(""), &item);
+		signpost.entry_kind = STORE_ENTRY_VARY;
+		signpost.head = SLICE("");
+		signpost.body = (struct slice){ (char *)&item, sizeof(item) };
+		desk_do(d, &signpost);
 	}
 	job.variant = buf_as_slice(&variant);
 	desk_do(d, &job);

@@ -49,6 +49,12 @@ forward_check(
 
 	ck_assert_int_eq(plan.action, action);
 	ck_assert_int_eq(plan_forward(&plan, request, &s->arena, &fields), 0);
+	/* Last comes, where something may be stored, by which name we are meant. */
+	if (action == PLAN_CACHE) {
+		const struct http_field *last = &fields.items[--fields.n];
+		ck_assert(slice_equal(last->name, SLICE("surrogate-capability")));
+		ck_assert(slice_equal(last->value, SLICE("dory=\"Surrogate/1.0\"")));
+	}
 	fields_print(&fields, &got);
 	ck_assert_msg(slice_equal(buf_as_slice(&got), slice_of(want)), "%.*s",
 	    SLICE_ARGS(buf_as_slice(&got)));
@@ -95,6 +101,21 @@ START_TEST(authorization_is_dropped_where_nothing_bypasses)
 	struct http_request request = site_request(&site, "GET", "/all");
 	site_field(&request, "authorization", "evil");
 	forward_check(&site, &request, PLAN_CACHE, "x-forwarded-proto=http");
+	site_close(&site);
+}
+END_TEST
+
+START_TEST(no_name_is_told_where_the_response_says_nothing_to_us)
+{
+	struct site site;
+
+	site_open(&site, SITE_BACKEND "[bloat all]\norigin = ignore\ntimeout = 1h\n"
+				      "[route all]\nmatch = /all\nbloat = all\n");
+	struct http_request request = site_request(&site, "GET", "/all");
+	struct plan plan = site_plan(&site, &request);
+	struct http_fields fields;
+	ck_assert_int_eq(plan_forward(&plan, &request, &site.arena, &fields), 0);
+	ck_assert_ptr_null(http_fields_find(&fields, SLICE("surrogate-capability")));
 	site_close(&site);
 }
 END_TEST
@@ -187,6 +208,7 @@ main(void)
 	    tests, a_name_of_the_closed_world_never_reaches_the_backend, 0, COUNT(closed_names));
 	tcase_add_test(tests, authorization_is_dropped_where_nothing_bypasses);
 	tcase_add_test(tests, authorization_is_forwarded_where_the_route_says_so);
+	tcase_add_test(tests, no_name_is_told_where_the_response_says_nothing_to_us);
 	tcase_add_test(tests, declared_cookies_language_and_vary_are_sent_in_one_form);
 	tcase_add_test(tests, a_fixed_host_is_all_that_an_application_hears_of_hosts);
 	tcase_add_test(tests, what_connection_names_is_dropped_but_not_what_decides);

@@ -1,0 +1,34 @@
+/* select.h -- The stored response that a request selects (RFC 9111 section 4.1). */
+#ifndef DORY_STORE_SELECT_H
+#define DORY_STORE_SELECT_H
+
+#include "http/message.h"
+#include "store/store.h"
+
+/* A look-up within a read: in, and what came of it. */
+struct selection {
+	struct store_reader *reader;
+	const struct tuple *key;
+	struct slice variant; /* Without what Vary adds. */
+	const struct http_request *request;
+	struct arena *arena;
+	struct iovec *pieces; /* Where the body's go. */
+	size_t room;          /* So many fit. */
+
+	struct store_entry entry;
+	size_t n_pieces;
+	struct slice varied; /* The variant with the values of the fields that Vary names, from
+				`arena`; at == NULL where nothing varies. */
+};
+
+/*
+ * Find the entry for the request: the one under its variant or, where a record says that responses
+ * vary, the one under the values that the request has for these fields. Where they vary by
+ * Accept-Language alone and none has its value, one is found that is in the language that the
+ * request prefers to all others (RFC 9110 section 12.5.4).
+ *
+ * Returns: as store_find(); -ENOMEM.
+ */
+int select_find(struct selection *s) NODISCARD;
+
+#endif
