@@ -1,8 +1,17 @@
 /* delivery.c -- A flight's answer on its way to those who wait for it, each at its own pace. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "conn.h"
 #include "flight_state.h"
 #include "reply.h"
 #include "serve.h"
+
+/* After so much in one go others have their turn, however fast this peer is. */
+enum { DELIVERY_TURN = 4 << 20 };
+
+/* So long those who read wait for a disk that takes nothing; then they have it without. */
+enum { DELIVERY_DISK_MS = 2000 };
 
 void
 delivery_fail(struct flight *f)
@@ -55,11 +64,11 @@ delivery_put_range(struct flight *f, struct exchange *x, struct buf *out)
 		.etag = f->etag,
 		.last_modified = f->last_modified,
 		.response_s = f->response_s,
-		.body_bytes = f->body.len };
+		.body_bytes = spool_end(f) };
 	struct range range = { 0, 0 };
 
 	if (f->plan.action != PLAN_CACHE || f->state != FLIGHT_WHOLE || f->end != FETCH_WHOLE ||
-	    f->body_start > 0)
+	    !spool_has_all(f))
 		return RANGE_WHOLE;
 	enum range_verdict verdict = reply_range(x, &entry, &range, out);
 	if (verdict == RANGE_WHOLE)
@@ -80,7 +89,7 @@ delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
 	if (f->has_length)
 		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)f->length);
 	else if (f->state == FLIGHT_WHOLE && !f->bodyless)
-		buf_printf(out, "Content-Length: %zu\r\n", f->body.len);
+		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)spool_end(f));
 	delivery_end_head(f, x, out);
 }
 
@@ -116,63 +125,129 @@ delivery_cut(struct exchange *x)
 	conn_cut(x);
 }
 
-/* What comes next of the body, as far as it is here. Returns true where it is the end. */
-static bool
-delivery_find(const struct flight *f, const struct exchange *x, struct iovec *piece)
+/* Where the body ends for x, as far as it is here. */
+static uint64_t
+delivery_end(const struct flight *f, const struct exchange *x)
 {
-	uint64_t end = x->body_end > 0 ? x->body_end : f->body_start + f->body.len;
-
-	*piece = (struct iovec){ f->body.data + (x->body_at - f->body_start), end - x->body_at };
-	return f->state == FLIGHT_WHOLE;
+	return x->body_end > 0 ? x->body_end : spool_end(f);
 }
 
-/* Send what there is, as far as its connection takes it: what it does not stays with the flight. */
+/* What comes next of the body. Returns: 0; -EIO. */
+static int
+delivery_find(const struct flight *f, const struct exchange *x, struct iovec *piece, bool *last)
+{
+	uint64_t left = delivery_end(f, x) - x->body_at;
+	int rc = left > 0 ? spool_find(f, x->body_at, piece) : 0;
+
+	piece->iov_len = piece->iov_len < left ? piece->iov_len : (size_t)left;
+	*last = f->state == FLIGHT_WHOLE && piece->iov_len == left;
+	return rc;
+}
+
+/*
+ * Send what its connection takes of the head and the next piece: what it does not stays with the
+ * flight. `last`: the head is all. Returns true where there is more to send at once.
+ */
+static bool
+delivery_send(struct flight *f, struct exchange *x, struct slice head, bool last)
+{
+	struct iovec parts[2] = { { (void *)(uintptr_t)head.at, head.len } };
+	int rc = last ? 0 : delivery_find(f, x, &parts[1], &last);
+	size_t len = head.len + parts[1].iov_len;
+	struct record_offer offer = { head.len, last ? RECORD_LAST : RECORD_MORE, 0 };
+
+	if (rc == 0 && (len > 0 || last))
+		rc = conn_offer(x, parts, 2, &offer);
+	if (rc != 0) {
+		delivery_cut(x);
+		return false;
+	}
+	x->body_at += offer.taken - head.len;
+	if (offer.taken < len)
+		return false;
+	if (last) {
+		flight_detach(x);
+		conn_end(x);
+		return false;
+	}
+	return x->body_at < delivery_end(f, x) && conn_has_room(x);
+}
+
 static void
 delivery_pump(struct flight *f, struct exchange *x)
 {
 	struct buf head = { 0 };
-	bool first = !x->head_sent, bare = first && !delivery_make_head(f, x, &head), last = bare;
-	struct iovec parts[2] = { { head.data, head.len } };
+	bool bare = !x->head_sent && !delivery_make_head(f, x, &head);
+	uint64_t from = x->body_at;
 
-	if (!bare)
-		last = delivery_find(f, x, &parts[1]);
-	size_t len = parts[0].iov_len + parts[1].iov_len;
-	struct record_offer offer = { head.len, last ? RECORD_LAST : RECORD_MORE, 0 };
-	int rc = buf_error(&head);
-	if (rc == 0 && (len > 0 || last))
-		rc = conn_offer(x, parts, 2, &offer);
-	buf_free(&head);
-	if (rc != 0) {
+	if (buf_error(&head) != 0) {
 		delivery_cut(x);
+		buf_free(&head);
 		return;
 	}
-	x->body_at += offer.taken - parts[0].iov_len;
-	if (!last || offer.taken < len)
-		return;
-	flight_detach(x);
-	conn_end(x);
+	bool more = delivery_send(f, x, buf_as_slice(&head), bare);
+	while (more && x->body_at - from < DELIVERY_TURN)
+		more = delivery_send(f, x, SLICE(""), false);
+	if (more)
+		flight_turn_soon(f);
+	buf_free(&head);
+}
+
+/* ---- Who holds the backend back ------------------------------------------------------------- */
+
+void
+delivery_hold(struct flight *f)
+{
+	bool disk = flight_keeps_body(f);
+	int64_t limit_ms = disk ? DELIVERY_DISK_MS : f->site->config->dory.client_timeout_ms;
+
+	if (f->stalled.place == 0 &&
+	    timer_set(&f->worker->timers, &f->stalled, clock_mono_ms() + limit_ms) != 0)
+		log_error("out of memory: a fetch may be held back until its time limit");
+}
+
+static void
+delivery_cut_slow(struct flight *f)
+{
+	for (struct exchange *x = f->waiters, *next; x != NULL; x = next) {
+		next = x->flight_next;
+		if (x->body_at + SPOOL_AHEAD / 2 >= spool_end(f))
+			continue;
+		metric_add(METRIC_CLIENTS_CUT, 1);
+		delivery_cut(x);
+	}
+}
+
+void
+delivery_stalled(struct timer *timer)
+{
+	struct flight *f = FLIGHT_OF(timer, stalled);
+
+	if (flight_keeps_body(f))
+		spool_give_up(f);
+	else
+		delivery_cut_slow(f);
+	flight_turn_soon(f);
 }
 
 void
 delivery_trim(struct flight *f)
 {
-	uint64_t least = f->body_start + f->body.len;
+	uint64_t least = spool_end(f);
+	bool drop = !flight_keeps_body(f) && f->state != FLIGHT_WHOLE;
 
-	if (flight_keeps_body(f) || f->state == FLIGHT_WHOLE)
-		return;
-	if (f->waiters == NULL && f->fetch != NULL)
+	if (drop && f->waiters == NULL && f->fetch != NULL)
 		fetch_cancel(f->fetch);
 	for (struct exchange *x = f->waiters; x != NULL; x = x->flight_next)
 		least = x->body_at < least ? x->body_at : least;
-	size_t gone = (size_t)(least - f->body_start);
-	if (gone > 0 && f->waiters != NULL) {
-		memmove(f->body.data, f->body.data + gone, f->body.len - gone);
-		f->body.len -= gone;
-		f->body_start = least;
-	}
-	if (f->paused && f->body.len <= FLIGHT_AHEAD / 2 && f->fetch != NULL) {
+	if (drop && f->waiters != NULL)
+		spool_trim(f, least);
+	if (f->paused && f->fetch != NULL && spool_has_room(f)) {
 		f->paused = false;
+		timer_clear(&f->worker->timers, &f->stalled);
 		fetch_resume(f->fetch);
+	} else if (f->paused) {
+		delivery_hold(f);
 	}
 }
 

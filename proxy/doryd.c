@@ -1,5 +1,6 @@
 /* doryd.c -- The daemon: start, run, reload, stop. */
 #include "base/log.h"
+#include "breaker.h"
 #include "cgi.h"
 #include "conn.h"
 #include "fcgi.h"
@@ -132,10 +133,12 @@ doryd_open_store(struct doryd *d, bool watch)
 }
 
 static int
-doryd_resolve(struct doryd *d)
+doryd_find_backends(struct doryd *d)
 {
-	int rc = resolver_new(&d->workers.resolver);
+	int rc = breakers_new(&d->workers.breakers);
 
+	if (rc == 0)
+		rc = resolver_new(&d->workers.resolver);
 	if (rc == 0)
 		resolver_refresh(d->workers.resolver, d->site->config);
 	return rc;
@@ -294,6 +297,7 @@ doryd_close(struct doryd *d)
 	workers_free(&d->workers);
 	leases_close(d->workers.leases);
 	resolver_free(d->workers.resolver);
+	breakers_free(d->workers.breakers);
 	keeper_free(d->store);
 	site_unref(d->site);
 	log_stop();
@@ -311,7 +315,7 @@ doryd_serve(struct doryd *d)
 	    (enum log_level)d->site->config->dory.log_level, doryd_open_access_log(d->site));
 	/* The store first: who connects is served from it. */
 	if (rc == 0)
-		rc = doryd_resolve(d);
+		rc = doryd_find_backends(d);
 	if (rc == 0)
 		rc = doryd_open_store(d, true);
 	if (rc == 0)
@@ -364,7 +368,7 @@ doryd_serve_cgi(struct doryd *d)
 	log_set_level((enum log_level)d->site->config->dory.log_level);
 	/* A CGI program's head is not FastCGI's: not every web server looks for files in it. */
 	d->site->config->dory.sendfile_header = NULL;
-	if (doryd_open_store(d, false) != 0 || doryd_resolve(d) != 0 ||
+	if (doryd_open_store(d, false) != 0 || doryd_find_backends(d) != 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 ||
 	    workers_start(&d->workers, 1, -1, d->site) != 0) {
 		log_error("cannot serve a CGI request: %s", strerror(errno));

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "breaker.h"
 #include "origin_state.h"
 #include "resolver.h"
 
@@ -19,6 +20,29 @@ fetch_alive(struct fetch *f)
 	else if (timer_set(
 		     &f->origin->worker->timers, &f->deadline, clock_mono_ms() + f->limit_ms) != 0)
 		f->late = true;
+}
+
+static const char *
+fetch_address(const struct fetch *f)
+{
+	const struct config_backend *backend = f->order.backend;
+
+	return backend->socket != NULL ? backend->socket : backend->urls.items[f->url].text;
+}
+
+/* There is a connection, new or kept, and nothing was sent on it yet. */
+int
+fetch_on_connected(void *context, char *peer, char *own, int peer_port, int own_port)
+{
+	struct fetch *f = context;
+
+	(void)peer;
+	(void)own;
+	(void)peer_port;
+	(void)own_port;
+	f->connected = true;
+	breaker_reached(f->origin->worker->all->breakers, f->order.backend->name, fetch_address(f));
+	return f->cancelled ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 size_t
@@ -72,7 +96,6 @@ fetch_on_upload(char *out, size_t size, size_t n, void *context)
 		return CURL_READFUNC_PAUSE;
 	if (got < 0)
 		return CURL_READFUNC_ABORT;
-	f->uploaded = true;
 	return (size_t)got;
 }
 
@@ -155,19 +178,37 @@ fetch_set_address(struct fetch *f)
 	return 0;
 }
 
+/* The first of the backend's addresses, from the one at hand on, that is not left alone. */
+static bool
+fetch_pick_address(struct fetch *f)
+{
+	const struct config_backend *backend = f->order.backend;
+
+	while (f->url < backend->urls.n && !breaker_lets_through(f->origin->worker->all->breakers,
+					       fetch_address(f), backend->breaker, clock_mono_ms()))
+		f->url++;
+	return f->url < backend->urls.n;
+}
+
+/* Returns: 0; -ECONNREFUSED (no address is to be tried now); as fetch_start(). */
 static int
 fetch_begin(struct fetch *f)
 {
 	const struct config_backend *backend = f->order.backend;
+
+	if (!fetch_pick_address(f))
+		return -ECONNREFUSED;
 	char *url = fetch_order_url(&f->order, f->url, &f->arena);
 	char *method = arena_copy(&f->arena, f->order.method);
 
 	if (url == NULL || method == NULL)
 		return -ENOMEM;
+	f->connected = f->late = false;
 	int rc = fetch_set_address(f);
 	if (rc != 0)
 		return rc;
 	curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
+	curl_easy_setopt(f->easy, CURLOPT_PREREQDATA, f);
 	curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
 	curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, f);
 	curl_easy_setopt(f->easy, CURLOPT_READDATA, f);
@@ -236,14 +277,21 @@ fetch_judge(const struct fetch *f, CURLcode code)
 	return FETCH_FAILED;
 }
 
-/* Another of the backend's addresses, where this one could not even be reached. */
+/* Another of the backend's addresses, where this one could not even be reached: nothing was sent,
+ * so that whatever is asked for is asked for once. */
 static bool
 fetch_try_next(struct fetch *f, enum fetch_end end)
 {
-	if (end != FETCH_UNREACHABLE || f->uploaded || f->url + 1 >= f->order.backend->urls.n)
+	if (f->connected || (end != FETCH_UNREACHABLE && end != FETCH_TIMEOUT))
 		return false;
+	breaker_failed(f->origin->worker->all->breakers, f->order.backend->name, fetch_address(f),
+	    f->order.backend->breaker, clock_mono_ms());
+	bool late = f->late;
 	f->url++;
-	return fetch_begin(f) == 0;
+	if (fetch_begin(f) == 0)
+		return true;
+	f->late = late;
+	return false;
 }
 
 void

@@ -58,7 +58,7 @@ flight_is_past(const struct flight *f)
 static bool
 flight_fits(struct flight *f, struct exchange *x)
 {
-	if (!f->shared || f->body_start > 0 || flight_is_past(f) ||
+	if (!f->shared || !spool_has_all(f) || flight_is_past(f) ||
 	    f->hash != flight_hash(&x->plan) ||
 	    !slice_equal(f->plan.key.bytes, x->plan.key.bytes) ||
 	    !slice_equal(f->plan.variant, x->plan.variant))
@@ -217,6 +217,14 @@ flight_note_sharing(struct flight *f)
 		apart_mark(&f->flights->apart, f->hash, clock_mono_ms());
 }
 
+/* It is for those who wait now, and for nobody later. */
+static void
+flight_keep_no_more(struct flight *f)
+{
+	f->storable = f->shared = false;
+	flight_turn_soon(f);
+}
+
 static void
 flight_on_head(void *context, const struct answer *answer)
 {
@@ -230,6 +238,8 @@ flight_on_head(void *context, const struct answer *answer)
 	}
 	f->state = FLIGHT_HEAD;
 	flight_note_sharing(f);
+	if (f->has_length && f->length > f->site->config->dory.max_object_bytes)
+		flight_keep_no_more(f);
 	write_judge(f, &answer->response.fields);
 	flight_turn_soon(f);
 }
@@ -244,17 +254,16 @@ static bool
 flight_on_body(void *context, const char *bytes, size_t len)
 {
 	struct flight *f = context;
-	uint64_t max = f->site->config->dory.max_object_bytes;
+	uint64_t max = f->site->config->dory.max_object_bytes, end = spool_end(f) + len;
 
-	if (flight_keeps_body(f) && f->body.len + len > max) {
-		f->storable = f->shared = false;
-		flight_turn_soon(f);
-	}
-	f->paused = !flight_keeps_body(f) && f->body.len > FLIGHT_AHEAD;
-	if (f->paused)
+	if (flight_keeps_body(f) && (end > max || (!f->storable && end > SPOOL_AHEAD)))
+		flight_keep_no_more(f);
+	f->paused = !spool_has_room(f);
+	if (f->paused) {
+		delivery_hold(f);
 		return false;
-	buf_append(&f->body, bytes, len);
-	if (buf_error(&f->body) != 0)
+	}
+	if (spool_append(f, bytes, len) != 0)
 		fetch_cancel(f->fetch);
 	flight_turn_soon(f);
 	return true;
@@ -344,6 +353,8 @@ flight_depart(struct flight *f)
 		return;
 	if (rc == -EHOSTUNREACH)
 		flight_fail(f, FETCH_UNREACHABLE, 502, "the backend's name has no address");
+	else if (rc == -ECONNREFUSED)
+		flight_fail(f, FETCH_UNREACHABLE, 502, "the backend could not be reached lately");
 	else
 		flight_fail(f, FETCH_UNREACHABLE, 503, "out of memory");
 	lane_leave(f);
@@ -386,7 +397,8 @@ flight_turn(struct timer *timer)
 		delivery_trim(f);
 	}
 	await_settle(f);
-	if (f->state >= FLIGHT_WHOLE && f->fetch == NULL && f->jobs == 0 && f->waiters == NULL)
+	if (f->state >= FLIGHT_WHOLE && f->fetch == NULL && f->jobs == 0 && f->waiters == NULL &&
+	    spool_leave(f))
 		flight_end(f);
 }
 

@@ -35,7 +35,7 @@ struct flight_lane {
 	struct flight **last_queued;
 };
 
-enum { FLIGHT_BUCKETS = 4096, FLIGHT_AHEAD = 1048576 };
+enum { FLIGHT_BUCKETS = 4096 };
 
 struct flights {
 	struct worker *worker;
@@ -43,6 +43,21 @@ struct flights {
 	struct flight *buckets[FLIGHT_BUCKETS];
 	struct flight_lane *lanes;
 	struct apart apart;
+};
+
+/*
+ * What is here of an answer's body: a file with its front, if it was spilled, then `going`, then
+ * `fresh`. Without a file its front may be gone, and only then may there be a gap before `fresh`.
+ */
+struct spool {
+	struct buf fresh; /* What came last, */
+	uint64_t fresh_at;
+	struct buf going; /* What is on its way to the file, or did not get there. */
+	uint64_t going_at;
+	bool busy; /* The writer has `going`: it may be read, not changed. */
+	struct store_spill file;
+	uint64_t filed; /* Bytes of the file that may be read. */
+	struct flight_job job;
 };
 
 /* All of it is the owning worker's. */
@@ -87,6 +102,7 @@ struct flight {
 	uint64_t store_id; /* Whose number that is. */
 	bool sequenced;    /* The store could be read, so `sequence` means something. */
 	bool paused;
+	struct timer stalled; /* While its readers hold it back. */
 	int64_t sent_s;
 	int64_t uploaded; /* Bytes of the request's body. */
 	bool body_short;  /* It ended before its Content-Length. */
@@ -109,8 +125,7 @@ struct flight {
 	int64_t response_s;
 	bool shareable;
 	bool storable;
-	struct buf body;
-	uint64_t body_start; /* How much of its front was given away already. */
+	struct spool body;
 
 	/* The writer's jobs. */
 	struct flight_job stores[2]; /* The response, and the Vary record that leads to it. */
@@ -172,6 +187,44 @@ void delivery_fail(struct flight *f);
 
 /* Give away the front of a body that is not kept, as far as all have it; let the backend go on. */
 void delivery_trim(struct flight *f);
+
+/* The backend waits for its readers, or for the disk: for a while only. */
+void delivery_hold(struct flight *f);
+
+/* That was too long: it goes on without those readers, or without being stored. */
+void delivery_stalled(struct timer *timer);
+
+/* ---- spool.c: the body ------------------------------------------------------------------------
+ */
+
+enum { SPOOL_AHEAD = 1 << 20 };
+
+uint64_t spool_end(const struct flight *f);  /* Where what has arrived ends. */
+bool spool_has_all(const struct flight *f);  /* From its first byte on. */
+bool spool_has_room(const struct flight *f); /* Or else the backend is to wait. */
+
+/* Add what came; where it is to be stored, all but the last goes to a file. Returns: 0; -ENOMEM. */
+int spool_append(struct flight *f, const char *bytes, size_t len) NODISCARD;
+
+/* The disk takes too long: go on without it. */
+void spool_give_up(struct flight *f);
+
+/*
+ * What there is from `at` on, up to where the next kind of it begins; borrowed until the next call,
+ * or until it arrives. Returns: 0; -EIO.
+ */
+int spool_find(const struct flight *f, uint64_t at, struct iovec *piece) NODISCARD;
+
+/* Nobody needs what is before `at` any more, and nobody will. */
+void spool_trim(struct flight *f, uint64_t at);
+
+/* The body is whole: have all of it in memory, or all of it in the file. Returns false while it is
+ * on its way there, or could not get there. */
+bool spool_settle(struct flight *f);
+
+/* Has what was spilled an entry, or is it gone? Returns false while it is on its way out. */
+bool spool_leave(struct flight *f);
+void spool_fini(struct spool *spool);
 
 /* ---- landing.c: what a response is, and how it gets to the store ------------------------------
  */

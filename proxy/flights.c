@@ -71,10 +71,11 @@ flight_free(struct flight *f)
 	timer_clear(&f->worker->timers, &f->turn);
 	timer_clear(&f->worker->timers, &f->patience);
 	timer_clear(&f->worker->timers, &f->writer_late);
+	timer_clear(&f->worker->timers, &f->stalled);
 	await_end(f);
 	site_unref(f->site);
 	buf_free(&f->head);
-	buf_free(&f->body);
+	spool_fini(&f->body);
 	arena_fini(&f->arena);
 	free(f);
 }
@@ -91,6 +92,7 @@ flight_new(const struct exchange *x)
 	f->site = site_ref(x->site);
 	f->turn.fire = flight_turn;
 	f->patience.fire = lane_queue_late;
+	f->stalled.fire = delivery_stalled;
 	flight_copy_plan(f, &x->plan, &good);
 	flight_copy_request(f, &x->request, &good);
 	if (!good || revalidation_take(f, &x->stale) != 0) {

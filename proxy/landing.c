@@ -276,17 +276,18 @@ landing_store(struct flight *f)
 	if (f->stored)
 		return;
 	f->storable = f->storable && !await_was_overtaken(f);
-	if (!f->storable)
+	if (!f->storable || !spool_settle(f))
 		return;
-	assert(f->body_start == 0);
+	assert(spool_has_all(f));
 	f->stored = true;
 	landing_fill_job(f, &f->stores[0]);
 	struct slice head = f->public_head;
 	char *stored = f->bodyless ? arena_copy(&f->arena, head)
-				   : arena_printf(&f->arena, "%.*sContent-Length: %zu\r\n",
-					 SLICE_ARGS(head), f->body.len);
+				   : arena_printf(&f->arena, "%.*sContent-Length: %llu\r\n",
+					 SLICE_ARGS(head), (unsigned long long)spool_end(f));
 	job->head = slice_of(stored);
-	job->body = buf_as_slice(&f->body);
+	job->body = buf_as_slice(&f->body.fresh);
+	job->spill = f->body.filed > 0 ? &f->body.file : NULL;
 	if (stored == NULL || (f->vary.names.len > 0 && !landing_store_vary(f)) ||
 	    flight_submit(f, &f->stores[0]) != 0) {
 		metric_add(METRIC_STORE_ERRORS, 1);

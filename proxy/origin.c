@@ -84,6 +84,7 @@ origin_handle_new(void)
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)ORIGIN_BUFFER);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)ORIGIN_BUFFER);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, fetch_on_connected);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, fetch_on_header);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fetch_on_body);
 	curl_easy_setopt(easy, CURLOPT_READFUNCTION, fetch_on_upload);

@@ -72,7 +72,8 @@ char *fetch_order_line(const struct fetch_order *order, size_t field, struct are
  * Begin. Of `order` the method, path, query and list of fields are copied; the fields' own bytes
  * are not: they, the backend and the context outlive the fetch.
  *
- * Returns: 0; -EHOSTUNREACH (the backend's name was never found); -ENOMEM; -EINVAL.
+ * Returns: 0; -EHOSTUNREACH (the backend's name was never found); -ECONNREFUSED (it could not be
+ *          reached lately, see breaker.h); -ENOMEM; -EINVAL.
  */
 int fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **out) NODISCARD;
 

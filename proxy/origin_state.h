@@ -37,8 +37,8 @@ struct fetch {
 	struct timer resume;
 	size_t url; /* Which of the backend's is being tried. */
 	int64_t limit_ms;
+	bool connected; /* The request is on its way, or may be. */
 	bool announced; /* `head` was called. */
-	bool uploaded;  /* Bytes of the body were handed to libcurl. */
 	bool cancelled;
 	bool late;
 	bool body_paused;
@@ -50,6 +50,7 @@ struct fetch {
 /* ---- fetch.c: what libcurl calls, and how a fetch ends ------------------------------------------
  */
 
+int fetch_on_connected(void *context, char *peer, char *own, int peer_port, int own_port);
 size_t fetch_on_header(char *bytes, size_t size, size_t n, void *context);
 size_t fetch_on_body(char *bytes, size_t size, size_t n, void *context);
 size_t fetch_on_upload(char *out, size_t size, size_t n, void *context);

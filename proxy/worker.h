@@ -12,6 +12,7 @@
 struct conn;
 struct flights;
 struct origin;
+struct breakers;
 struct resolver;
 
 /* Embedded in what a file descriptor belongs to. */
@@ -68,6 +69,7 @@ struct workers {
 	struct keeper *store;
 	struct leases *leases; /* NULL: each process fetches for itself. */
 	struct resolver *resolver;
+	struct breakers *breakers;
 	_Atomic int open; /* Connections, those on their way between workers included. */
 	_Atomic bool draining;
 	int64_t drain_ms; /* Set before the workers are told. */

@@ -19,8 +19,12 @@
 	X(PASSES, "passes", COUNTER, "Requests that no bloat covers, or that bypass it.")          \
 	X(REFUSED, "refused", COUNTER, "Requests refused as malformed.")                           \
 	X(FETCHES, "fetches", COUNTER, "Requests sent to backends.")                               \
+	X(FETCHES_REFUSED, "fetches_refused", COUNTER,                                             \
+	    "Addresses passed over because they could not be reached lately.")                     \
+	X(BACKENDS_DOWN, "backends_down", GAUGE, "Addresses that are tried once a second only.")   \
 	X(FETCH_ERRORS, "fetch_errors", COUNTER, "Fetches that failed or timed out.")              \
 	X(STORED, "stored", COUNTER, "Responses stored.")                                          \
+	X(SPILLED, "spilled", COUNTER, "Responses that became files while they arrived.")          \
 	X(STORE_REFUSED, "store_refused", COUNTER, "Responses not stored: deflated meanwhile.")    \
 	X(STORE_ERRORS, "store_errors", COUNTER, "Store operations that failed.")                  \
 	X(BAD_RECORDS, "bad_records", COUNTER, "Stored records that failed their check.")          \
@@ -29,6 +33,8 @@
 	    "Entries that were deflated or past all use, removed for room.")                       \
 	X(DEFLATES, "deflates", COUNTER, "Deflates committed by this process.")                    \
 	X(GATE_REFUSED, "gate_refused", COUNTER, "FastCGI connections refused by the gate.")       \
+	X(CLIENTS_CUT, "clients_cut", COUNTER,                                                     \
+	    "Answers cut off because a client held a backend back too long.")                      \
 	X(LOG_DROPPED, "log_dropped", COUNTER,                                                     \
 	    "Log lines dropped because the log was not taken up.")                                 \
 	X(CONNECTIONS, "connections", GAUGE, "FastCGI connections open.")                          \

@@ -34,6 +34,7 @@ struct config_dory {
 	bool store_unsafe_fs;
 	const char *sendfile_header; /* NULL: none. */
 	uint64_t max_object_bytes;
+	int64_t client_timeout_ms;
 	/* For requests that no route matches. Filled in where there is one; NULL: several. */
 	struct config_text backend;
 	int log_level;          /* enum log_level */
@@ -59,6 +60,7 @@ struct config_backend {
 	int64_t idle_timeout_ms;
 	int64_t timeout_ms;
 	uint64_t max_fetches;
+	uint64_t breaker; /* 0: none. */
 };
 
 /* `timeout_404 = 30s`: the lifetime for one status. */

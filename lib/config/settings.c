@@ -60,6 +60,10 @@ static const struct setting settings_dory[] = {
 	    .flaw = syntax_field_name, .absent = "none", .expect = "a header name or none" },
 	{ SETTINGS_DORY, "max_object", SETTING_SIZE, AT(dory, max_object_bytes), "64M",
 	    "Larger responses are passed on and not stored.", .min = KIB, .max = TIB },
+	{ SETTINGS_DORY, "client_timeout", SETTING_MS, AT(dory, client_timeout_ms), "1m",
+	    "How long clients that are too slow may hold back a response that is not stored; then "
+	    "they are cut off.",
+	    .min = 1, .max = DAY_MS },
 	{ SETTINGS_DORY, "backend", SETTING_TEXT, AT(dory, backend), NULL,
 	    "Who answers requests that no route matches, and routes that name no backend. "
 	    "Default: the only one there is.",
@@ -111,6 +115,10 @@ static const struct setting settings_backend[] = {
 	    "How long the whole fetch may take.", .min = 1, .max = 7 * DAY_MS },
 	{ SETTINGS_BACKEND, "max_fetches", SETTING_COUNT, AT(backend, max_fetches), "128",
 	    "Fetches at once, per process; more wait.", .min = 1, .max = 100000 },
+	{ SETTINGS_BACKEND, "breaker", SETTING_COUNT, AT(backend, breaker), "5",
+	    "After so many connections in a row that did not come about an address is left alone but "
+	    "for one fetch a second; others get the next url, what is stale, or 502 at once. 0: never.",
+	    .min = 0, .max = 100000 },
 };
 
 static const struct setting settings_bloat[] = {

@@ -44,9 +44,17 @@ backlog_is_urgent(enum store_job_kind kind)
 	case STORE_JOB_INSERT:
 	case STORE_JOB_FRESHEN:
 	case STORE_JOB_REMOVE:
+	case STORE_JOB_SPILL:
+	case STORE_JOB_DISCARD:
 		return false;
 	}
 	return false;
+}
+
+bool
+backlog_is_lone(enum store_job_kind kind)
+{
+	return kind == STORE_JOB_SPILL || kind == STORE_JOB_DISCARD;
 }
 
 static size_t
@@ -100,7 +108,10 @@ backlog_cut_locked(struct backlog_list *list, size_t max, size_t max_bytes, size
 	struct store_job *first = list->first, *last = first;
 	size_t bytes = backlog_bytes(first);
 
+	max = backlog_is_lone(first->kind) ? 1 : max;
 	for (*n = 1; *n < max && last->next != NULL; ++*n) {
+		if (backlog_is_lone(last->next->kind))
+			break;
 		bytes += backlog_bytes(last->next);
 		if (bytes > max_bytes)
 			break;

@@ -57,4 +57,7 @@ void backlog_stop(struct backlog *b);
 /* Is it acknowledged only once it is on disk? Thread-safe: pure. */
 bool backlog_is_urgent(enum store_job_kind kind);
 
+/* Is it done outside any transaction, and by itself? Thread-safe: pure. */
+bool backlog_is_lone(enum store_job_kind kind);
+
 #endif

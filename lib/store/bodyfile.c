@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "store/place.h"
+#include "store/spill.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 
 enum { BODYFILE_DIRECTORY_SHIFT = 56, BODYFILE_PATH_MAX = 4096 };
 
-static int
+int
 bodyfile_error(int error)
 {
 	switch (error) {
@@ -139,38 +140,36 @@ bodyfile_stop(struct store *s)
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-static void
-bodyfile_temporary(uint64_t id, char out[BODYFILE_NAME + 4])
+void
+bodyfile_temporary(uint64_t id, char out[BODYFILE_TEMPORARY])
 {
 	char name[BODYFILE_NAME];
 
 	bodyfile_name(id, name);
-	snprintf(out, BODYFILE_NAME + 4, "%s.tmp", name);
+	snprintf(out, BODYFILE_TEMPORARY, "%s.tmp", name);
 }
 
-static int
-bodyfile_fill(int fd, struct slice body)
+int
+bodyfile_fill(int fd, struct slice body, uint64_t at)
 {
-	size_t at = 0;
-
-	while (at < body.len) {
-		ssize_t n = pwrite(fd, body.at + at, body.len - at, (off_t)at);
+	while (body.len > 0) {
+		ssize_t n = pwrite(fd, body.at, body.len, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? errno : EIO;
+			return bodyfile_error(n < 0 ? errno : EIO);
 		at += (size_t)n;
+		body = (struct slice){ body.at + n, body.len - (size_t)n };
 	}
 	/* A hint: the disk has all of a batch to do when the first is waited for. */
 	(void)!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
 
-/* Under another name, its bytes on their way, locked. Returns: 0 and job->file; negative errno. */
-static int
-bodyfile_write(struct store *s, struct store_job *job, uint64_t id)
+int
+bodyfile_create(struct store *s, uint64_t id)
 {
-	char temporary[BODYFILE_NAME + 4];
+	char temporary[BODYFILE_TEMPORARY];
 	mode_t mode = s->share_bodies ? 0640 : 0600;
 
 	bodyfile_temporary(id, temporary);
@@ -181,11 +180,26 @@ bodyfile_write(struct store *s, struct store_job *job, uint64_t id)
 	/* The service's umask is narrower. */
 	int rc = flock(fd, LOCK_SH | LOCK_NB) != 0 || fchmod(fd, mode) != 0 ? errno : 0;
 	if (rc == 0)
-		rc = bodyfile_fill(fd, job->body);
+		return fd;
+	unlinkat(s->bodies_fd, temporary, 0);
+	close(fd);
+	return bodyfile_error(rc);
+}
+
+/* Its bytes on their way. Returns: 0 and job->file; negative errno. */
+static int
+bodyfile_write(struct store *s, struct store_job *job, uint64_t id)
+{
+	char temporary[BODYFILE_TEMPORARY];
+	int fd = bodyfile_create(s, id), rc = fd < 0 ? fd : bodyfile_fill(fd, job->body, 0);
+
 	if (rc != 0) {
-		unlinkat(s->bodies_fd, temporary, 0);
-		close(fd);
-		return bodyfile_error(rc);
+		bodyfile_temporary(id, temporary);
+		if (fd >= 0) {
+			unlinkat(s->bodies_fd, temporary, 0);
+			close(fd);
+		}
+		return rc;
 	}
 	job->file.id = id;
 	job->file.fd = fd;
@@ -193,11 +207,10 @@ bodyfile_write(struct store *s, struct store_job *job, uint64_t id)
 	return 0;
 }
 
-/* Its bytes on disk, then its own name. Returns: 0; negative errno, and there is no file. */
-static int
+int
 bodyfile_finish(struct store *s, struct store_job *job)
 {
-	char temporary[BODYFILE_NAME + 4], name[BODYFILE_NAME];
+	char temporary[BODYFILE_TEMPORARY], name[BODYFILE_NAME];
 	int rc = fdatasync(job->file.fd) == 0 ? 0 : errno;
 
 	bodyfile_temporary(job->file.id, temporary);
@@ -213,8 +226,7 @@ bodyfile_finish(struct store *s, struct store_job *job)
 	return bodyfile_error(rc);
 }
 
-/* The directory that a batch writes to. Returns a descriptor to sync; negative errno. */
-static int
+int
 bodyfile_open_directory(struct store *s, uint64_t id)
 {
 	char directory[BODYFILE_DIRECTORY];
@@ -238,8 +250,23 @@ bodyfile_open_directory(struct store *s, uint64_t id)
 bool
 bodyfile_is_for(const struct store *s, const struct store_job *job)
 {
-	return job->kind == STORE_JOB_INSERT && s->body_file_min > 0 && s->bodies_fd >= 0 &&
-	       job->body.len >= s->body_file_min && job->body.len <= RECORD_BODY_MAX;
+	return job->kind == STORE_JOB_INSERT &&
+	       (job->spill != NULL ||
+		   (s->body_file_min > 0 && s->bodies_fd >= 0 &&
+		       job->body.len >= s->body_file_min && job->body.len <= RECORD_BODY_MAX));
+}
+
+uint64_t
+bodyfile_bytes(const struct store_job *job)
+{
+	return job->spill != NULL ? job->spill->bytes : job->body.len;
+}
+
+/* Is it to be written now? */
+static bool
+bodyfile_is_due(const struct store *s, const struct store_job *job)
+{
+	return job->file.rc == 0 && job->spill == NULL && bodyfile_is_for(s, job);
 }
 
 /* One directory a batch: one sync makes all its names last. */
@@ -256,7 +283,7 @@ bodyfile_write_batch(struct store *s, struct store_job *first, size_t n)
 		rc = fd < 0 ? fd : 0;
 	}
 	for (size_t i = 0; i < n; i++, job = job->next) {
-		if (job->file.rc != 0 || !bodyfile_is_for(s, job))
+		if (!bodyfile_is_due(s, job))
 			continue;
 		job->file.rc = rc;
 		if (rc == 0 && getrandom(&id, sizeof(id), 0) < 0)
@@ -267,12 +294,12 @@ bodyfile_write_batch(struct store *s, struct store_job *first, size_t n)
 	}
 	job = first;
 	for (size_t i = 0; i < n; i++, job = job->next) {
-		if (job->file.id != 0)
+		if (job->file.id != 0 && job->spill == NULL)
 			job->file.rc = bodyfile_finish(s, job);
 	}
 	rc = fd >= 0 && fsync(fd) != 0 ? bodyfile_error(errno) : 0;
 	for (size_t i = 0; rc != 0 && i < n; i++, first = first->next)
-		first->file.rc = first->file.id != 0 ? rc : first->file.rc;
+		first->file.rc = first->file.id != 0 && first->spill == NULL ? rc : first->file.rc;
 	if (fd >= 0)
 		close(fd);
 }
@@ -285,7 +312,9 @@ bodyfile_prepare(struct store *s, struct store_job *first, size_t n)
 
 	for (size_t i = 0; i < n; i++, job = job->next) {
 		job->file.id = 0;
-		any = any || (job->file.rc == 0 && bodyfile_is_for(s, job));
+		any = any || bodyfile_is_due(s, job);
+		if (job->file.rc == 0 && job->spill != NULL)
+			spill_seal(s, job);
 	}
 	if (any)
 		bodyfile_write_batch(s, first, n);

@@ -61,8 +61,34 @@ void bodyfile_prepare(struct store *s, struct store_job *first, size_t n);
 /* After the transaction: unlink what no entry came to name, and let go of the rest. */
 void bodyfile_settle(struct store *s, struct store_job *first, size_t n);
 
+/* How many bytes the body of an insert has. */
+uint64_t bodyfile_bytes(const struct store_job *job);
+
 /* What it takes of the disk. Thread-safe: pure. */
 uint64_t bodyfile_blocks(uint64_t bytes);
+
+/* ---- One file, step by step ------------------------------------------------------------------ */
+
+int bodyfile_error(int error); /* Of errno to what a job may end with. */
+
+enum { BODYFILE_TEMPORARY = BODYFILE_NAME + 4 };
+void bodyfile_temporary(uint64_t id, char out[BODYFILE_TEMPORARY]);
+
+/* The directory that a file is in, made if need be. Returns: a descriptor to sync; negative errno.
+ */
+int bodyfile_open_directory(struct store *s, uint64_t id) NODISCARD;
+
+/* Make it, under its temporary name, locked. Returns: a descriptor; negative errno. */
+int bodyfile_create(struct store *s, uint64_t id) NODISCARD;
+
+/* Write bytes at a place of it. Returns: 0; negative errno. */
+int bodyfile_fill(int fd, struct slice body, uint64_t at) NODISCARD;
+
+/* Its bytes on disk, then its own name; its directory is still to be synced. Returns: 0; negative
+ * errno, and there is no file. */
+int bodyfile_finish(struct store *s, struct store_job *job) NODISCARD;
+
+/* ---- In a transaction ------------------------------------------------------------------------ */
 
 /* The entry `name` names the record's file from now on. Returns: 0; LMDB failed. */
 int bodyfile_note(

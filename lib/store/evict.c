@@ -196,8 +196,11 @@ evict_ask(const struct store *s, const struct store_job *job)
 	if (job->kind == STORE_JOB_INSERT || job->kind == STORE_JOB_FRESHEN)
 		need.pages =
 		    room_pages(RECORD_PAGE + names + job->head.len + (file ? 0 : job->body.len));
-	if (file)
+	/* What was spilled before it became an entry's has its room. */
+	if (file && job->spill == NULL)
 		need.file_bytes = bodyfile_blocks(job->body.len);
+	if (job->kind == STORE_JOB_SPILL)
+		need = (struct evict_need){ 1, bodyfile_blocks(job->body.len) };
 	bool hopeless = need.pages > most || need.file_bytes > most * s->page_bytes;
 	return hopeless ? (struct evict_need){ 0, 0 } : need;
 }

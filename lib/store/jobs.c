@@ -47,7 +47,7 @@ jobs_record(const struct store_job *job)
 			.variant = job->variant,
 			.tags = job->tags,
 			.vary = job->vary,
-			.body_bytes = job->body.len,
+			.body_bytes = bodyfile_bytes(job),
 			.body = job->body,
 			.body_file = job->file.id,
 		},
@@ -107,7 +107,7 @@ jobs_insert(struct change *c, struct store_job *job)
 		return jobs_verdict(job, -ESTALE);
 	if (jobs_is_deflated(c, STORE_DOOR_STORE, job->sequence, job, job->tags))
 		return jobs_verdict(job, -ESTALE);
-	uint64_t file = r.entry.body_file == 0 ? 0 : bodyfile_blocks(job->body.len);
+	uint64_t file = r.entry.body_file == 0 ? 0 : bodyfile_blocks(r.entry.body_bytes);
 	if (!room_take(c, record_size(&r), file))
 		return jobs_verdict(job, -ENOSPC);
 	r.queue = stored ? old.queue : 0;
@@ -240,6 +240,9 @@ jobs_apply(struct change *c, struct store_job *job)
 		return jobs_deflate(c, job);
 	case STORE_JOB_SWITCH:
 		return jobs_switch(c, job);
+	case STORE_JOB_SPILL:
+	case STORE_JOB_DISCARD:
+		break;
 	}
 	return jobs_verdict(job, -EINVAL);
 }
@@ -286,6 +289,8 @@ jobs_log_failure(struct store *s, const struct store_job *job)
 		[STORE_JOB_INSERT] = "storing a response",
 		[STORE_JOB_FRESHEN] = "freshening a response",
 		[STORE_JOB_REMOVE] = "removing a response",
+		[STORE_JOB_SPILL] = "spilling a response",
+		[STORE_JOB_DISCARD] = "discarding a spilled response",
 		[STORE_JOB_INTEND] = "noting a write",
 		[STORE_JOB_ABANDON] = "dropping the note of a write",
 		[STORE_JOB_DEFLATE] = "deflating",

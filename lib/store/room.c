@@ -123,7 +123,8 @@ room_measure(struct change *c)
 {
 	const struct store *s = c->store;
 	uint64_t pages = s->size_bytes / s->page_bytes, reserve = room_reserve(pages);
-	uint64_t files = (c->state.file_bytes + c->state.doomed_bytes) / s->page_bytes;
+	uint64_t files =
+	    (c->state.file_bytes + c->state.doomed_bytes + s->spilled_bytes) / s->page_bytes;
 	uint64_t live = store_live_pages(s, c->txn), bound = room_tables(s, pages, files);
 	MDB_envinfo info;
 	int dead = 0;

@@ -180,11 +180,31 @@ enum store_job_kind {
 	STORE_JOB_INSERT,
 	STORE_JOB_FRESHEN, /* A 304 came for the stored response: new aging and head, same body. */
 	STORE_JOB_REMOVE,  /* Drop one entry (a bad record). */
+	STORE_JOB_SPILL, /* Append `body` to the file of `spill`. Nothing of it is promised yet. */
+	STORE_JOB_DISCARD, /* The response of `spill` is not to be stored: unlink its file. */
 	STORE_JOB_INTEND,  /* Note what a write will deflate, before it is sent to the backend. */
 	STORE_JOB_ABANDON, /* Drop that note: the write failed. */
 	STORE_JOB_DEFLATE,
 	STORE_JOB_SWITCH, /* Enable or disable a bloat. */
 };
+
+/*
+ * A body that becomes a file while it is still arriving: zeroed, then SPILL by SPILL, then INSERT
+ * or DISCARD. The caller's, and the writer's while one of those jobs is under way.
+ */
+struct store_spill {
+	bool readable; /* `read_fd` is there: what was spilled may be read from it. */
+	bool unnamed;  /* No entry has the file: INSERT or DISCARD it. */
+	int read_fd;
+	uint64_t bytes; /* So far. */
+	/* The writer's. */
+	int fd; /* Locked. */
+	uint64_t id, store_id;
+	void *hash;
+};
+
+/* Let go of it. What no entry has is swept away later. */
+void store_spill_close(struct store_spill *spill);
 
 /*
  * One piece of work for the writer. The caller owns it and all it points to, and leaves both alone
@@ -214,6 +234,7 @@ struct store_job {
 	uint64_t store_id; /* INSERT, FRESHEN: the store that `sequence` is of; 0: this one. */
 	int64_t response_s;
 	struct storing aging;
+	struct store_spill *spill; /* SPILL, DISCARD; INSERT whose body is that, all of it. */
 	uint64_t freshen_sequence; /* FRESHEN: the stored entry's sequence, so that no other is
 				      taken for it. */
 

@@ -74,6 +74,8 @@ struct store {
 	struct backlog backlog;
 	struct health health;
 	struct visited visited;
+	/* Writer thread only. */
+	uint64_t spilled_bytes; /* In files that have no entry yet. */
 	/* The thread that opens, looks after it and closes. */
 	struct inspection_walk walk;
 	pthread_t writer;

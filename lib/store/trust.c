@@ -13,6 +13,8 @@
 
 enum { TRUST_PATH_MAX = 4096 };
 
+enum trust_place { TRUST_COMMIT, TRUST_CONDEMNATION };
+
 static int64_t
 trust_ns(struct timespec t)
 {
@@ -52,24 +54,12 @@ trust_checksum(const struct trust_mark *mark)
 
 /* No file, one cut short and one of garbage are all the same. */
 static bool
-trust_get(int fd, struct trust_mark *mark)
+trust_get(int fd, enum trust_place place, struct trust_mark *mark)
 {
-	return fd >= 0 && pread(fd, mark, sizeof(*mark), 0) == (ssize_t)sizeof(*mark) &&
+	return fd >= 0 &&
+	       pread(fd, mark, sizeof(*mark), place * (off_t)sizeof(*mark)) ==
+		   (ssize_t)sizeof(*mark) &&
 	       mark->checksum == trust_checksum(mark);
-}
-
-static void
-trust_put(const struct store *s, struct trust_mark *mark)
-{
-	mark->checksum = trust_checksum(mark);
-	/* A mark that is not written is out of date. */
-	(void)!pwrite(s->trust_fd, mark, sizeof(*mark), 0);
-}
-
-static bool
-trust_is_of(const struct trust_mark *mark, const struct stat *st)
-{
-	return mark->device == st->st_dev && mark->inode == st->st_ino;
 }
 
 /* ---- Asked ---------------------------------------------------------------------------------- */
@@ -85,19 +75,27 @@ trust_open_file(const char *path, int flags)
 	return open(file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 }
 
-/* The mark, if it is of this run of the kernel and of the file that is there. */
+/* The mark, if it is of the file that is there. */
 static bool
-trust_find(const char *path, struct trust_mark *mark, struct stat *data)
+trust_find(const char *path, enum trust_place place, struct trust_mark *mark, struct stat *data)
 {
 	char file[TRUST_PATH_MAX];
 	int fd = trust_open_file(path, O_RDONLY), len;
-	bool found = trust_get(fd, mark) && mark->boot != 0 && mark->boot == trust_boot();
+	bool found = trust_get(fd, place, mark);
 
 	if (fd >= 0)
 		close(fd);
 	len = snprintf(file, sizeof(file), "%s/data.mdb", path);
 	return found && len > 0 && (size_t)len < sizeof(file) && lstat(file, data) == 0 &&
-	       trust_is_of(mark, data);
+	       mark->device == data->st_dev && mark->inode == data->st_ino;
+}
+
+/* And if it says, on this run of the kernel, that the file is good. */
+static bool
+trust_find_good(const char *path, struct trust_mark *mark, struct stat *data)
+{
+	return trust_find(path, TRUST_COMMIT, mark, data) && mark->verdict == TRUST_GOOD &&
+	       mark->boot != 0 && mark->boot == trust_boot();
 }
 
 enum trust_verdict
@@ -106,11 +104,9 @@ trust_read(const char *path)
 	struct trust_mark mark;
 	struct stat data;
 
-	if (!trust_find(path, &mark, &data))
-		return TRUST_UNKNOWN;
-	return mark.verdict == TRUST_GOOD || mark.verdict == TRUST_BAD
-		   ? (enum trust_verdict)mark.verdict
-		   : TRUST_UNKNOWN;
+	if (trust_find(path, TRUST_CONDEMNATION, &mark, &data))
+		return TRUST_BAD;
+	return trust_find_good(path, &mark, &data) ? TRUST_GOOD : TRUST_UNKNOWN;
 }
 
 static bool
@@ -126,7 +122,7 @@ trust_holds(const char *path)
 	struct trust_mark mark;
 	struct stat data;
 
-	if (!trust_find(path, &mark, &data) || mark.verdict != TRUST_GOOD)
+	if (!trust_find_good(path, &mark, &data))
 		return false;
 	int64_t modified_ns = trust_ns(data.st_mtim), changed_ns = trust_ns(data.st_ctim);
 	if (mark.bytes == data.st_size && mark.modified_ns == modified_ns &&
@@ -163,50 +159,48 @@ trust_close(struct store *s)
 static enum trust_verdict
 trust_verdict(const struct store *s)
 {
-	struct trust_mark mark;
-
-	/* Another process may have looked. */
-	if (trust_get(s->trust_fd, &mark) && mark.verdict == TRUST_BAD &&
-	    mark.inode == s->health.data && mark.device == s->health.device)
-		return TRUST_BAD;
 	/* Writes that failed may have left anything. */
 	return s->trusted && s->health.failures == 0 ? TRUST_GOOD : TRUST_UNKNOWN;
 }
 
 static void
-trust_note(const struct store *s, int64_t writing_ns, enum trust_verdict verdict)
+trust_note(
+    const struct store *s, enum trust_place place, int64_t writing_ns, enum trust_verdict verdict)
 {
 	mdb_filehandle_t fd;
 	struct stat st;
 
 	if (s->trust_fd < 0 || mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
 		return;
-	trust_put(s, &(struct trust_mark){
-			 .boot = s->boot,
-			 .device = st.st_dev,
-			 .inode = st.st_ino,
-			 .bytes = st.st_size,
-			 .modified_ns = trust_ns(st.st_mtim),
-			 .changed_ns = trust_ns(st.st_ctim),
-			 .writing_ns = writing_ns,
-			 .verdict = verdict,
-		     });
+	struct trust_mark mark = {
+		.boot = s->boot,
+		.device = st.st_dev,
+		.inode = st.st_ino,
+		.bytes = st.st_size,
+		.modified_ns = trust_ns(st.st_mtim),
+		.changed_ns = trust_ns(st.st_ctim),
+		.writing_ns = writing_ns,
+		.verdict = verdict,
+	};
+	mark.checksum = trust_checksum(&mark);
+	/* A mark that is not written is out of date. */
+	(void)!pwrite(s->trust_fd, &mark, sizeof(mark), place * (off_t)sizeof(mark));
 }
 
 void
 trust_commit_begins(const struct store *s)
 {
-	trust_note(s, trust_now_ns(), trust_verdict(s));
+	trust_note(s, TRUST_COMMIT, trust_now_ns(), trust_verdict(s));
 }
 
 void
 trust_commit_ended(const struct store *s)
 {
-	trust_note(s, 0, trust_verdict(s));
+	trust_note(s, TRUST_COMMIT, 0, trust_verdict(s));
 }
 
 void
 trust_condemn(const struct store *s)
 {
-	trust_note(s, 0, TRUST_BAD);
+	trust_note(s, TRUST_CONDEMNATION, 0, TRUST_BAD);
 }

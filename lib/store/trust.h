@@ -20,7 +20,10 @@ enum trust_verdict { TRUST_UNKNOWN, TRUST_GOOD, TRUST_BAD };
 
 enum { TRUST_COMMIT_MS = 100, TRUST_CLOCK_MS = 10 };
 
-/* The file as it lies on disk. */
+/*
+ * The file has two of these: what the last commit noted, and, behind it, that data.mdb was found
+ * bad. So no commit of another process can take the second back.
+ */
 struct trust_mark {
 	uint64_t checksum; /* XXH3 of all that follows. */
 	uint64_t boot;     /* Of this run of the kernel. */

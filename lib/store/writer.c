@@ -1,5 +1,6 @@
 /* writer.c -- The thread that owns this process's write transactions, and its housekeeping. */
 #include "store/bodysweep.h"
+#include "store/spill.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,6 +39,15 @@ writer_run_each(struct store *s, struct store_job *first, size_t n)
 
 	for (size_t i = 0; i < n; i++, first = first->next)
 		(void)!jobs_run(s, first, 1, &end);
+}
+
+static void
+writer_run_lone(struct store *s, struct store_job *job)
+{
+	evict_for_jobs(s, job, 1);
+	spill_run(s, job);
+	jobs_account(s, job);
+	backlog_finish(&s->backlog, job);
 }
 
 static void
@@ -117,7 +127,9 @@ writer_main(void *context)
 		int64_t wait_ms = busy ? WRITER_SWEEP_MS : w.check_ms - clock_mono_ms();
 		struct store_job *jobs =
 		    backlog_take(&w.store->backlog, wait_ms > 0 ? wait_ms : 0, &n, &stopped);
-		if (n > 0)
+		if (n > 0 && backlog_is_lone(jobs->kind))
+			writer_run_lone(w.store, jobs);
+		else if (n > 0)
 			writer_run(&w, jobs, n);
 		if (!stopped)
 			writer_tidy(&w);
@@ -158,6 +170,11 @@ store_do(struct store *s, struct store_job *job)
 
 	job->next = NULL;
 	evict_for_jobs(s, job, 1);
+	if (backlog_is_lone(job->kind)) {
+		spill_run(s, job);
+		jobs_account(s, job);
+		return job->rc;
+	}
 	bodyfile_prepare(s, job, 1);
 	rc = jobs_run(s, job, 1, &end);
 	bodyfile_settle(s, job, 1);

@@ -4,7 +4,7 @@ import threading
 import time
 
 from backend import Backend, page, raw
-from testsite import SiteCase
+from testsite import SiteCase, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FOUR = b"Content-Length: 4\r\n"
@@ -176,12 +176,63 @@ class Connecting(SiteCase):
         self.assert_plain_error(self.site.doryd.ask("GET", "/other"), 504)
         self.assertLess(time.monotonic() - began, 5)
 
-    def test_where_one_url_refuses_the_next_is_asked(self):
+    def other_backend(self):
         other = Backend()
         self.addCleanup(other.stop)
         other.default = page("from the other")
-        self.second_url(other.url)
+        return other
+
+    def assert_asked_once(self, other):
         for method, body in (("GET", b""), ("POST", b"x" * 100000)):
             r = self.site.doryd.ask(method, "/other", body)
             self.assertEqual((r.status, r.text), (200, "from the other"))
         self.assertEqual([len(r.body) for r in other.requests()], [0, 100000])
+
+    def test_where_one_url_refuses_the_next_is_asked(self):
+        other = self.other_backend()
+        self.second_url(other.url)
+        self.assert_asked_once(other)
+
+    def test_where_one_url_hangs_the_next_is_asked(self):
+        other = self.other_backend()
+        self.second_url(f"{self.full_listener()} {other.url}")
+        self.assert_asked_once(other)
+
+    def fail(self, n):
+        for _ in range(n):
+            self.assert_plain_error(self.site.doryd.ask("GET", "/other"), 502)
+
+    def test_a_backend_that_is_down_is_left_alone_but_for_a_probe(self):
+        self.backend.stop()
+        began = time.monotonic()
+        self.fail(40)
+        probes = time.monotonic() - began + 1
+        self.assertGreaterEqual(self.site.metric("fetches"), 5)
+        self.assertLessEqual(self.site.metric("fetches"), 5 + probes)
+        self.assertEqual(self.site.metric("backends_down"), 1)
+        self.assertIn("tried once a second", self.site.doryd.output())
+        self.backend.start()
+        wait_until(lambda: self.site.doryd.ask("GET", "/other").status == 200, "a probe", 3)
+        self.assertEqual(self.site.metric("backends_down"), 0)
+        self.assertIn("is reached again", self.site.doryd.output())
+        for _ in range(10):
+            self.assertEqual(self.site.doryd.ask("GET", "/other").status, 200)
+
+    def test_a_url_that_hangs_holds_up_five_fetches_and_no_more(self):
+        other = self.other_backend()
+        self.second_url(f"{self.full_listener()} {other.url}")
+        for _ in range(5):
+            self.assertEqual(self.site.doryd.ask("GET", "/other").text, "from the other")
+        began = time.monotonic()
+        for _ in range(20):
+            self.assertEqual(self.site.doryd.ask("GET", "/other").text, "from the other")
+        # Each would have waited for a second: only what probes does.
+        self.assertLess(time.monotonic() - began, 5)
+
+    def test_a_breaker_that_is_turned_off_tries_each_time(self):
+        self.site.configure(origin="breaker = 0")
+        self.site.doryd.stop()
+        self.site.restart()
+        self.backend.stop()
+        self.fail(20)
+        self.assertEqual(self.site.metric("fetches"), 20)

@@ -1,4 +1,5 @@
-/* faultfs.c -- A disk that fails on demand: preloaded, it makes writes and syncs of *.mdb fail. */
+/* faultfs.c -- A disk that fails on demand: preloaded, it makes the store's writes and syncs fail.
+ */
 /* LMDB calls pwrite by its plain name, not by the one that stands for large files. */
 #undef _FILE_OFFSET_BITS
 
@@ -14,10 +15,11 @@
 
 /*
  * FAULTFS names a file with one word in it, or none: "enospc" and "eio" make data writes fail,
- * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail. Without
- * the file all is well.
+ * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail; "bodies"
+ * makes writes to body files fail, "hang" has them wait, and "unreadable" makes reads of them fail.
+ * Without the file all is well.
  */
-enum { FAULTFS_WORD = 16, FAULTFS_META_BYTES = 8192 };
+enum { FAULTFS_WORD = 16, FAULTFS_META_BYTES = 8192, FAULTFS_HANG_US = 2000 };
 
 static bool
 faultfs_is(const char *word)
@@ -64,6 +66,39 @@ pwrite(int fd, const void *bytes, size_t n, off_t at)
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite");
 	errno = faultfs_write(fd, at);
+	return errno != 0 ? -1 : real(fd, bytes, n, at);
+}
+
+static bool
+faultfs_is_body(int fd)
+{
+	char link[32], path[4096] = { 0 };
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, "/bodies/") != NULL;
+}
+
+ssize_t
+pwrite64(int fd, const void *bytes, size_t n, off64_t at)
+{
+	static ssize_t (*real)(int, const void *, size_t, off64_t);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
+	while (faultfs_is_body(fd) && faultfs_is("hang"))
+		usleep(FAULTFS_HANG_US);
+	errno = faultfs_is_body(fd) && faultfs_is("bodies") ? ENOSPC : 0;
+	return errno != 0 ? -1 : real(fd, bytes, n, at);
+}
+
+ssize_t
+pread64(int fd, void *bytes, size_t n, off64_t at)
+{
+	static ssize_t (*real)(int, void *, size_t, off64_t);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "pread64");
+	errno = faultfs_is_body(fd) && faultfs_is("unreadable") ? EIO : 0;
 	return errno != 0 ? -1 : real(fd, bytes, n, at);
 }
 
