@@ -151,7 +151,11 @@ answer_end_block(struct answer *a)
 		return answer_refuse(a, "both a Content-Length and chunked");
 	if (a->connection.at != NULL)
 		answer_drop_named(a);
-	a->state = a->response.status < 200 ? ANSWER_WAITING : ANSWER_DONE;
+	if (a->response.status < 200) {
+		a->state = ANSWER_WAITING;
+		return ANSWER_INTERIM;
+	}
+	a->state = ANSWER_DONE;
 	return a->state;
 }
 

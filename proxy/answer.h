@@ -12,7 +12,8 @@ enum { ANSWER_INTERIM_MAX = 32 };
 enum answer_state {
 	ANSWER_WAITING, /* For a status line. */
 	ANSWER_HEAD,
-	ANSWER_DONE, /* The final block is whole; what follows are trailers, and ignored. */
+	ANSWER_INTERIM, /* Returned only: an interim block is whole, and may be looked at now. */
+	ANSWER_DONE,    /* The final block is whole; what follows are trailers, and ignored. */
 	ANSWER_BAD,
 };
 
@@ -35,9 +36,9 @@ struct answer {
 
 /*
  * Take one line, with its line end, as libcurl hands it over: it lets pass what a cache must
- * refuse. Status below 200 is swallowed, hop-by-hop fields are dropped, obs-fold becomes a blank
- * where the field it goes on with is kept, else it is BAD, as are control bytes, two lengths,
- * length and chunked together, unknown codings, too much of anything.
+ * refuse. What is said with a status below 200 lasts until the next line, hop-by-hop fields are
+ * dropped, obs-fold becomes a blank where the field it goes on with is kept, else it is BAD, as are
+ * control bytes, two lengths, length and chunked together, unknown codings, too much of anything.
  *
  * Spec: RFC 9112 sections 4, 5, 5.2, 6.3; RFC 9110 section 15.2.
  */

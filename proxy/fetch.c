@@ -54,6 +54,9 @@ fetch_on_header(char *bytes, size_t size, size_t n, void *context)
 	case ANSWER_WAITING:
 	case ANSWER_HEAD:
 		break;
+	case ANSWER_INTERIM:
+		f->order.interim(f->order.context, &f->answer);
+		break;
 	case ANSWER_DONE:
 		if (!f->announced) {
 			f->announced = true;

@@ -226,6 +226,12 @@ flight_keep_no_more(struct flight *f)
 }
 
 static void
+flight_on_interim(void *context, const struct answer *answer)
+{
+	interim_pass_on(context, &answer->response);
+}
+
+static void
 flight_on_head(void *context, const struct answer *answer)
 {
 	struct flight *f = context;
@@ -329,6 +335,7 @@ flight_depart(struct flight *f)
 		.query = f->plan.query,
 		.body_bytes = flight_body_bytes(f),
 		.context = f,
+		.interim = flight_on_interim,
 		.head = flight_on_head,
 		.body = flight_on_body,
 		.upload = flight_on_upload,

@@ -104,8 +104,9 @@ struct flight {
 	bool paused;
 	struct timer stalled; /* While its readers hold it back. */
 	int64_t sent_s;
-	int64_t uploaded; /* Bytes of the request's body. */
-	bool body_short;  /* It ended before its Content-Length. */
+	unsigned n_interim; /* Passed on. */
+	int64_t uploaded;   /* Bytes of the request's body. */
+	bool body_short;    /* It ended before its Content-Length. */
 	enum fetch_end end;
 	unsigned fail_status; /* What to answer where it failed. */
 	const char *why;
@@ -226,6 +227,12 @@ bool spool_settle(struct flight *f);
 bool spool_leave(struct flight *f);
 void spool_fini(struct spool *spool);
 
+/* ---- interim.c ---------------------------------------------------------------------------------
+ */
+
+/* Pass an interim response on to who it was begun for, where its web server can. */
+void interim_pass_on(struct flight *f, const struct http_response *response);
+
 /* ---- landing.c: what a response is, and how it gets to the store ------------------------------
  */
 
@@ -234,6 +241,9 @@ int landing_take_head(struct flight *f, const struct answer *answer) NODISCARD;
 
 /* The same of a response that was put together from what is stored. */
 int landing_take_response(struct flight *f, const struct http_response *response) NODISCARD;
+
+/* May clients see that field of a response? */
+bool landing_passes_on(const struct flight *f, struct slice name);
 
 /* The body is whole: hand the response to the writer, if it is to be stored. */
 void landing_store(struct flight *f);

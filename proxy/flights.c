@@ -38,6 +38,7 @@ flight_copy_request(struct flight *f, const struct http_request *from, bool *goo
 	to->query = flight_copy(f, from->query, good);
 	to->remote_addr = flight_copy(f, from->remote_addr, good);
 	to->remote_user = flight_copy(f, from->remote_user, good);
+	to->server_software = SLICE(""); /* The leader's has it. */
 	to->fields.items = arena_alloc(&f->arena, (n + 1) * sizeof(*to->fields.items));
 	*good = *good && to->fields.items != NULL;
 	for (size_t i = 0; i < n && *good; i++) {

@@ -41,6 +41,12 @@ landing_names_a_file(const struct flight *f, struct slice name)
 				    slice_equal_nocase(name, SLICE("x-lighttpd-send-file")));
 }
 
+bool
+landing_passes_on(const struct flight *f, struct slice name)
+{
+	return !landing_is_for_cache(name) && !landing_names_a_file(f, name);
+}
+
 static int
 landing_make_head(struct flight *f, const struct http_response *response)
 {
@@ -52,7 +58,7 @@ landing_make_head(struct flight *f, const struct http_response *response)
 	f->age = (struct slice){ NULL, 0 };
 	for (size_t i = 0; i < response->fields.n; i++) {
 		const struct http_field *field = &response->fields.items[i];
-		if (landing_is_for_cache(field->name) || landing_names_a_file(f, field->name) ||
+		if (!landing_passes_on(f, field->name) ||
 		    (strip && slice_equal_nocase(field->name, SLICE("set-cookie"))))
 			continue;
 		if (slice_equal_nocase(field->name, SLICE("age"))) {

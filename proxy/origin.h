@@ -40,7 +40,7 @@ enum { FETCH_NO_BODY = -2, FETCH_BODY_UNKNOWN = -1 };
 
 /*
  * What to fetch, and who hears of it. All calls are the owning worker's; none is made once `ended`
- * was. From within `head`, `body` and `upload` only fetch_cancel() may be called.
+ * was. From within `interim`, `head`, `body` and `upload` only fetch_cancel() may be called.
  */
 struct fetch_order {
 	const struct config_backend *backend; /* Outlives the fetch. */
@@ -48,6 +48,8 @@ struct fetch_order {
 	struct http_fields fields;
 	int64_t body_bytes; /* FETCH_NO_BODY, FETCH_BODY_UNKNOWN, or how many. */
 	void *context;
+	/* An interim one is: `answer` has it until this returns. Not 101. */
+	void (*interim)(void *context, const struct answer *answer);
 	/* The final header block is here and checked. `answer` lives until `ended` was called. */
 	void (*head)(void *context, const struct answer *answer);
 	/* Returns true: taken; false: not now, fetch_resume() will follow. */

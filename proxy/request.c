@@ -18,6 +18,8 @@ enum request_part {
 	PART_REMOTE_ADDR,
 	PART_REMOTE_USER,
 	PART_REQUEST_METHOD,
+	PART_SERVER_PROTOCOL,
+	PART_SERVER_SOFTWARE,
 	PART_HOST, /* From HTTP_HOST. */
 	PART_COUNT
 };
@@ -34,6 +36,8 @@ static const struct slice request_part_names[PART_HOST] = {
 	[PART_REMOTE_ADDR] = { "REMOTE_ADDR", 11 },
 	[PART_REMOTE_USER] = { "REMOTE_USER", 11 },
 	[PART_REQUEST_METHOD] = { "REQUEST_METHOD", 14 },
+	[PART_SERVER_PROTOCOL] = { "SERVER_PROTOCOL", 15 },
+	[PART_SERVER_SOFTWARE] = { "SERVER_SOFTWARE", 15 },
 };
 
 static int
@@ -253,6 +257,15 @@ request_take_length(struct slice length, struct http_request *out, const char **
 	return 0;
 }
 
+/* RFC 9110 section 15.2: no interim response to a client of HTTP/1.0. */
+static bool
+request_takes_interim(struct slice protocol)
+{
+	return slice_equal(protocol, SLICE("HTTP/1.1")) ||
+	       slice_starts_with(protocol, SLICE("HTTP/2")) ||
+	       slice_starts_with(protocol, SLICE("HTTP/3"));
+}
+
 static int
 request_take_parts(const struct slice parts[PART_COUNT], struct http_request *out, const char **why)
 {
@@ -264,6 +277,8 @@ request_take_parts(const struct slice parts[PART_COUNT], struct http_request *ou
 	out->query = query.len > 0 ? query : (struct slice){ NULL, 0 };
 	out->remote_addr = parts[PART_REMOTE_ADDR];
 	out->remote_user = parts[PART_REMOTE_USER];
+	out->server_software = parts[PART_SERVER_SOFTWARE];
+	out->takes_interim = request_takes_interim(parts[PART_SERVER_PROTOCOL]);
 	if (!http_is_token(out->method))
 		return request_refuse(why, "a method that is no token");
 	if (!http_query_is_valid(out->query))

@@ -22,6 +22,7 @@ struct config_list {
 enum config_client_control { CLIENT_CONTROL_IGNORE, CLIENT_CONTROL_HONOUR };
 enum config_origin { ORIGIN_OBEY, ORIGIN_CAP, ORIGIN_IGNORE };
 enum config_set_cookie { SET_COOKIE_REFUSE, SET_COOKIE_STRIP, SET_COOKIE_STORE };
+enum config_interim { INTERIM_AUTO, INTERIM_PASS, INTERIM_DROP };
 enum config_authorization { AUTHORIZATION_DROP, AUTHORIZATION_FORWARD };
 enum config_deflate_mode { DEFLATE_HARD, DEFLATE_SOFT };
 
@@ -41,6 +42,7 @@ struct config_dory {
 	const char *access_log; /* NULL: none. */
 	bool status_header;
 	enum config_client_control client_cache_control;
+	enum config_interim interim;
 };
 
 struct config_admin {

@@ -21,6 +21,8 @@ static const struct setting_word settings_client_controls[] = { { "ignore", CLIE
 	{ "honour", CLIENT_CONTROL_HONOUR }, { NULL, 0 } };
 static const struct setting_word settings_origins[] = { { "obey", ORIGIN_OBEY },
 	{ "cap", ORIGIN_CAP }, { "ignore", ORIGIN_IGNORE }, { NULL, 0 } };
+static const struct setting_word settings_interims[] = { { "auto", INTERIM_AUTO },
+	{ "pass", INTERIM_PASS }, { "drop", INTERIM_DROP }, { NULL, 0 } };
 static const struct setting_word settings_authorizations[] = { { "drop", AUTHORIZATION_DROP },
 	{ "forward", AUTHORIZATION_FORWARD }, { NULL, 0 } };
 static const struct setting_word settings_set_cookies[] = { { "refuse", SET_COOKIE_REFUSE },
@@ -78,6 +80,10 @@ static const struct setting settings_dory[] = {
 	{ SETTINGS_DORY, "client_cache_control", SETTING_WORD, AT(dory, client_cache_control),
 	    "ignore", "honour lets a request's Cache-Control force a fetch.",
 	    .words = settings_client_controls },
+	{ SETTINGS_DORY, "interim", SETTING_WORD, AT(dory, interim), "auto",
+	    "Interim responses (102, 103) of the backend: auto passes them on behind lighttpd, which "
+	    "sends them as such; Apache would take one for the answer. pass: behind whatever it is.",
+	    .words = settings_interims },
 };
 
 static const struct setting settings_admin[] = {

@@ -25,14 +25,16 @@ struct http_request {
 	struct slice query;  /* What follows "?", as sent; at == NULL where there was no "?". */
 	struct http_fields fields; /* Names unique, values without controls (HTAB allowed). */
 	struct slice remote_addr;
-	struct slice remote_user; /* Not empty: the web server authenticated somebody. */
+	struct slice remote_user;     /* Not empty: the web server authenticated somebody. */
+	struct slice server_software; /* Of the web server, as "lighttpd/1.4.69". */
+	bool takes_interim;           /* The client speaks HTTP/1.1 or later. */
 	bool has_body;
 	int64_t body_bytes; /* -1: not said. */
 };
 
 /* The bytes of `fields` belong to whoever made them. */
 struct http_response {
-	unsigned status; /* 200 to 599: interim responses are swallowed on the way. */
+	unsigned status; /* 200 to 599; below while an interim response is passed on. */
 	struct http_fields fields;
 };
 

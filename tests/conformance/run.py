@@ -33,6 +33,7 @@ key = {host} {path:path}
 origin = obey
 heuristic = yes
 keep = 1h
+set_cookie = store
 [route all]
 match = GET /{path:path}
 bloat = page(host, path)

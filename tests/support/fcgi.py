@@ -159,6 +159,8 @@ class Connection:
 def parse_response(output, complete):
     """The response in what a CGI program writes."""
     head, _, body = output.partition(b"\r\n\r\n")
+    while head.startswith(b"Status: 1"):  # As lighttpd takes it: an interim response.
+        head, _, body = body.partition(b"\r\n\r\n")
     headers = []
     for line in head.decode("latin-1").split("\r\n"):
         name, _, value = line.partition(":")
