@@ -1,5 +1,6 @@
 /* fcgiload.c -- Load straight over a FastCGI socket: rates, latencies, and what the answer cost. */
 #include "base/attributes.h"
+#include "latencies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,6 @@ enum {
 	BLOCK_MAX = 16 << 10, /* Of an answer's header block. */
 	EVENTS_MAX = 64,
 	CONNECTIONS_MAX = 4096,
-	LATENCY_MAX_US = 2000000,
 };
 
 struct request {
@@ -59,7 +59,7 @@ static struct {
 	bool keep;
 	int epoll;
 	uint64_t limit, begun, done, errors, body_bytes;
-	uint32_t latencies[LATENCY_MAX_US + 1]; /* How many took that many microseconds. */
+	struct latencies latencies;
 } load;
 
 static void
@@ -67,15 +67,6 @@ load_fail(const char *what)
 {
 	fprintf(stderr, "fcgiload: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static int64_t
-clock_us(clockid_t clock)
-{
-	struct timespec t;
-	if (clock_gettime(clock, &t) != 0)
-		return 0;
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static void
@@ -195,7 +186,7 @@ client_begin(struct client *c)
 		return false;
 	const struct request *r = &load.requests[load.next_path++ % load.n_paths];
 	load.begun++;
-	c->began_us = clock_us(CLOCK_MONOTONIC);
+	c->began_us = latencies_clock_us(CLOCK_MONOTONIC);
 	c->head_have = c->content = c->padding = c->block_have = 0;
 	c->block_ended = false;
 	c->body = 0;
@@ -237,10 +228,9 @@ client_output(struct client *c, const unsigned char *bytes, size_t len)
 static void
 client_end(struct client *c)
 {
-	int64_t took_us = clock_us(CLOCK_MONOTONIC) - c->began_us;
 	bool right = c->block_ended && c->body == c->body_want;
 
-	load.latencies[took_us < LATENCY_MAX_US ? took_us : LATENCY_MAX_US]++;
+	latencies_add(&load.latencies, c->began_us);
 	load.done++;
 	load.errors += !right;
 	load.body_bytes += c->body;
@@ -322,17 +312,6 @@ load_address(const char *text)
 	freeaddrinfo(found);
 }
 
-/* The latency that `share` of all requests did not exceed. */
-static unsigned
-load_percentile(double share)
-{
-	uint64_t seen = 0, want = (uint64_t)((double)load.done * share);
-	unsigned us = 0;
-	while (us < LATENCY_MAX_US && (seen += load.latencies[us]) <= want)
-		us++;
-	return us;
-}
-
 /* Until the time is over or all is done; what is then under way is left. */
 static void
 load_run(struct client *clients, unsigned n_clients, int64_t end_us)
@@ -343,7 +322,7 @@ load_run(struct client *clients, unsigned n_clients, int64_t end_us)
 	}
 	while (load.done < load.limit) {
 		struct epoll_event events[EVENTS_MAX];
-		int64_t left_us = end_us - clock_us(CLOCK_MONOTONIC);
+		int64_t left_us = end_us - latencies_clock_us(CLOCK_MONOTONIC);
 		if (left_us <= 0)
 			break;
 		int n = epoll_wait(load.epoll, events, EVENTS_MAX, (int)(left_us / 1000) + 1);
@@ -360,8 +339,8 @@ load_report(int64_t took_us, int64_t cpu_us, bool with_cpu)
 	printf("requests=%llu rate=%.0f p50_us=%u p99_us=%u max_us=%u errors=%llu unfinished=%llu "
 	       "body_bytes=%llu",
 	    (unsigned long long)load.done, (double)load.done * 1e6 / (double)took_us,
-	    load_percentile(0.5), load_percentile(0.99), load_percentile(0.999999),
-	    (unsigned long long)load.errors,
+	    latencies_percentile(&load.latencies, 0.5), latencies_percentile(&load.latencies, 0.99),
+	    latencies_percentile(&load.latencies, 0.999999), (unsigned long long)load.errors,
 	    (unsigned long long)(load.begun > load.done ? load.begun - load.done : 0),
 	    (unsigned long long)load.body_bytes);
 	if (with_cpu)
@@ -415,9 +394,10 @@ main(int argc, char **argv)
 	if (load.epoll < 0 || clients == NULL)
 		load_fail("start");
 
-	int64_t cpu_us = clock_us(cpu), began_us = clock_us(CLOCK_MONOTONIC);
+	int64_t cpu_us = latencies_clock_us(cpu), began_us = latencies_clock_us(CLOCK_MONOTONIC);
 	load_run(clients, n_clients, began_us + (int64_t)(seconds * 1e6));
-	load_report(clock_us(CLOCK_MONOTONIC) - began_us, clock_us(cpu) - cpu_us, with_cpu);
+	load_report(latencies_clock_us(CLOCK_MONOTONIC) - began_us,
+	    latencies_clock_us(cpu) - cpu_us, with_cpu);
 	free(clients);
 	return load.errors > 0;
 }

@@ -4,6 +4,7 @@
  * servers are measured and not the copying of whoever asks.
  */
 #include "base/attributes.h"
+#include "latencies.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +24,6 @@ enum {
 	HEAD_MAX = 4096, /* And the bytes of a body that come with it. */
 	CONNECTIONS_MAX = 1024,
 	EVENTS_MAX = 64,
-	LATENCY_MAX_US = 2000000,
 	DROP_MAX = 4 << 20,
 };
 
@@ -43,7 +43,7 @@ static struct {
 	size_t request_len;
 	int epoll;
 	uint64_t done, errors, body_bytes;
-	uint32_t latencies[LATENCY_MAX_US + 1]; /* How many took that many microseconds. */
+	struct latencies latencies;
 } load;
 
 static void
@@ -51,14 +51,6 @@ load_fail(const char *what)
 {
 	fprintf(stderr, "httpload: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static int64_t
-clock_us(clockid_t clock)
-{
-	struct timespec t;
-
-	return clock_gettime(clock, &t) == 0 ? (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 : 0;
 }
 
 static void
@@ -79,7 +71,7 @@ client_begin(struct client *c)
 	c->have = 0;
 	c->body = 0;
 	c->in_body = false;
-	c->began_us = clock_us(CLOCK_MONOTONIC);
+	c->began_us = latencies_clock_us(CLOCK_MONOTONIC);
 	if (c->fd < 0)
 		client_connect(c);
 	if (send(c->fd, load.request, load.request_len, MSG_NOSIGNAL) != (ssize_t)load.request_len)
@@ -98,9 +90,7 @@ client_failed(struct client *c)
 static void
 client_over(struct client *c)
 {
-	int64_t us = clock_us(CLOCK_MONOTONIC) - c->began_us;
-
-	load.latencies[us < LATENCY_MAX_US ? us : LATENCY_MAX_US]++;
+	latencies_add(&load.latencies, c->began_us);
 	load.done++;
 	client_begin(c);
 }
@@ -161,22 +151,11 @@ load_run(struct client *clients, unsigned n_clients, int64_t end_us)
 		clients[i].fd = -1;
 		client_begin(&clients[i]);
 	}
-	while ((left_us = end_us - clock_us(CLOCK_MONOTONIC)) > 0) {
+	while ((left_us = end_us - latencies_clock_us(CLOCK_MONOTONIC)) > 0) {
 		int n = epoll_wait(load.epoll, events, EVENTS_MAX, (int)(left_us / 1000) + 1);
 		for (int i = 0; i < n; i++)
 			client_read(events[i].data.ptr);
 	}
-}
-
-static unsigned
-load_percentile(double part)
-{
-	uint64_t seen = 0, want = (uint64_t)((double)load.done * part);
-	unsigned us = 0;
-
-	while (us < LATENCY_MAX_US && (seen += load.latencies[us]) <= want)
-		us++;
-	return us;
 }
 
 static int
@@ -219,15 +198,15 @@ main(int argc, char **argv)
 	if (load.epoll < 0 || clients == NULL)
 		load_fail("start");
 
-	int64_t cpu_us = clock_us(cpu), began_us = clock_us(CLOCK_MONOTONIC);
+	int64_t cpu_us = latencies_clock_us(cpu), began_us = latencies_clock_us(CLOCK_MONOTONIC);
 	load_run(clients, n_clients, began_us + (int64_t)(seconds * 1e6));
-	double took_us = (double)(clock_us(CLOCK_MONOTONIC) - began_us);
+	double took_us = (double)(latencies_clock_us(CLOCK_MONOTONIC) - began_us);
 	printf(
 	    "requests=%llu rate=%.0f p50_us=%u p99_us=%u errors=%llu body_bytes=%llu cpu_us=%.2f\n",
-	    (unsigned long long)load.done, (double)load.done * 1e6 / took_us, load_percentile(0.5),
-	    load_percentile(0.99), (unsigned long long)load.errors,
-	    (unsigned long long)load.body_bytes,
-	    (double)(clock_us(cpu) - cpu_us) / (double)(load.done > 0 ? load.done : 1));
+	    (unsigned long long)load.done, (double)load.done * 1e6 / took_us,
+	    latencies_percentile(&load.latencies, 0.5), latencies_percentile(&load.latencies, 0.99),
+	    (unsigned long long)load.errors, (unsigned long long)load.body_bytes,
+	    (double)(latencies_clock_us(cpu) - cpu_us) / (double)(load.done > 0 ? load.done : 1));
 	free(clients);
 	return load.errors > 0;
 }
