@@ -280,7 +280,7 @@ bodyfile_write_batch(struct store *s, struct store_job *first, size_t n)
 	directory = directory >> BODYFILE_DIRECTORY_SHIFT << BODYFILE_DIRECTORY_SHIFT;
 	if (rc == 0) {
 		fd = bodyfile_open_directory(s, directory);
-		rc = fd < 0 ? fd : 0;
+		rc = health_judge_body(s, fd < 0 ? fd : 0);
 	}
 	for (size_t i = 0; i < n; i++, job = job->next) {
 		if (!bodyfile_is_due(s, job))
@@ -290,14 +290,14 @@ bodyfile_write_batch(struct store *s, struct store_job *first, size_t n)
 			job->file.rc = -EIO;
 		id = directory | (id << 8 >> 8 | 1);
 		if (job->file.rc == 0)
-			job->file.rc = bodyfile_write(s, job, id);
+			job->file.rc = health_judge_body(s, bodyfile_write(s, job, id));
 	}
 	job = first;
 	for (size_t i = 0; i < n; i++, job = job->next) {
 		if (job->file.id != 0 && job->spill == NULL)
-			job->file.rc = bodyfile_finish(s, job);
+			job->file.rc = health_judge_body(s, bodyfile_finish(s, job));
 	}
-	rc = fd >= 0 && fsync(fd) != 0 ? bodyfile_error(errno) : 0;
+	rc = health_judge_body(s, fd >= 0 && fsync(fd) != 0 ? bodyfile_error(errno) : 0);
 	for (size_t i = 0; rc != 0 && i < n; i++, first = first->next)
 		first->file.rc = first->file.id != 0 && first->spill == NULL ? rc : first->file.rc;
 	if (fd >= 0)
@@ -340,6 +340,7 @@ bodyfile_abandon(struct store *s, uint64_t id)
 static void
 bodyfile_remember(struct store *s, uint64_t id)
 {
+	s->health.body_rc = 0;
 	s->verified[XXH3_64bits(&id, sizeof(id)) % BODYFILE_VERIFIED] = id;
 }
 

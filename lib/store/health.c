@@ -126,6 +126,28 @@ health_judge_write(struct store *s, int rc, bool durable)
 	return rc;
 }
 
+int
+health_judge_body(struct store *s, int rc)
+{
+	if (rc == 0)
+		return 0;
+	atomic_store(&s->health.body_failed_ms, clock_mono_ms());
+	atomic_store(&s->health.body_rc, rc);
+	return rc;
+}
+
+/* It is not known to be over before the next is written; for ever it is not held against a store.
+ */
+static int
+health_body_trouble(const struct store *s)
+{
+	int64_t failed_ms = atomic_load(&s->health.body_failed_ms);
+
+	if (clock_mono_ms() - failed_ms > HEALTH_MINUTE_MS)
+		return 0;
+	return atomic_load(&s->health.body_rc);
+}
+
 const char *
 health_trouble(struct store *s, int64_t since_ms)
 {
@@ -134,6 +156,8 @@ health_trouble(struct store *s, int64_t since_ms)
 
 	if (busy_ms != 0 && busy_ms < since_ms)
 		return "store-busy";
+	if (rc == 0)
+		rc = health_body_trouble(s);
 	if (rc == -ENOSPC || s->full)
 		return "store-full";
 	return rc != 0 ? "store-failing" : NULL;

@@ -104,8 +104,12 @@ place_check_file(const char *path, const char *name, bool must_exist, char *why)
 		int error = errno;
 		if (error == ENOENT && !must_exist)
 			return 0;
-		snprintf(why, STORE_WHY_SIZE, "store %s: no store is there: %s: %s", path, name,
-		    strerror(error));
+		if (error == ENOENT)
+			snprintf(why, STORE_WHY_SIZE, "store %s: no store is there: it has no %s",
+			    path, name);
+		else
+			snprintf(why, STORE_WHY_SIZE, "store %s: cannot use its %s as uid %u: %s",
+			    path, name, (unsigned)geteuid(), strerror(error));
 		return place_errno(error);
 	}
 	if (!S_ISREG(st.st_mode)) {

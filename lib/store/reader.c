@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static int
+int
 reader_begin_first(struct store *s, MDB_txn **out)
 {
 	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, out);
@@ -17,13 +17,13 @@ reader_begin_first(struct store *s, MDB_txn **out)
 
 	if (rc == MDB_READERS_FULL && mdb_reader_check(s->env, &dead) == 0 && dead > 0)
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, out);
-	return store_error(rc);
+	return rc;
 }
 
 int
 reader_bind(struct store_reader *r, struct store *s)
 {
-	int rc = reader_begin_first(s, &r->txn);
+	int rc = store_error(reader_begin_first(s, &r->txn));
 
 	if (rc == 0)
 		rc = store_error(mdb_cursor_open(r->txn, s->tables[TABLE_CHUNK], &r->chunks));

@@ -95,7 +95,7 @@ spill_append(struct store *s, struct store_job *job)
 		return -E2BIG;
 	if (s->spilled_bytes + job->body.len > s->size_bytes / SPILL_SHARE)
 		return -ENOSPC;
-	rc = bodyfile_fill(spill->fd, job->body, spill->bytes);
+	rc = health_judge_body(s, bodyfile_fill(spill->fd, job->body, spill->bytes));
 	if (rc != 0)
 		return rc;
 	XXH3_64bits_update(spill->hash, job->body.at, job->body.len);
@@ -128,7 +128,7 @@ spill_seal(struct store *s, struct store_job *job)
 	job->file.fd = spill->fd;
 	job->file.hash = XXH3_64bits_digest(spill->hash);
 	spill_end(s, spill);
-	job->file.rc = bodyfile_finish(s, job);
+	job->file.rc = health_judge_body(s, bodyfile_finish(s, job));
 	if (job->file.rc != 0)
 		return;
 	int directory = bodyfile_open_directory(s, spill->id);

@@ -195,7 +195,7 @@ store_open_tables(struct store *s, char *why)
 	struct meta_state state;
 	MDB_stat stat;
 	MDB_txn *txn;
-	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	int rc = reader_begin_first(s, &txn);
 
 	/* What LMDB says where the same process number runs in another container. */
 	if (rc == EAGAIN || rc == EACCES)

@@ -37,6 +37,8 @@ struct health {
 	/* Any thread. */
 	_Atomic int64_t busy_since_ms; /* When the transaction began that is under way; 0: none. */
 	_Atomic int write_rc;          /* How the last one ended. */
+	_Atomic int body_rc;           /* How the last body file ended, and when it failed. */
+	_Atomic int64_t body_failed_ms;
 	_Atomic bool distrusted;
 	/* Writer thread only. */
 	unsigned failures;
@@ -352,6 +354,10 @@ void health_write_ends(struct store *s);
 /* How a transaction of jobs ended. Returns what became of it: `rc`, or why that is not all. */
 int health_judge_write(struct store *s, int rc, bool durable) NODISCARD;
 
+/* A step of writing a body file ended so: the tables may be well all the same. Until one is whole
+ * it is held against the store, for a minute at most. Returns rc. */
+int health_judge_body(struct store *s, int rc);
+
 /*
  * What ails its writes, in a word; NULL: nothing. Thread-safe.
  * since_ms: a transaction that began before that is stuck.
@@ -371,6 +377,9 @@ int keeper_enter(struct store_reader *r) NODISCARD;
 void keeper_forget(struct store_reader *r);
 
 /* ---- reader.c -------------------------------------------------------------------------------- */
+
+/* Begin to read; where all slots are taken, free those of the dead first. Returns LMDB's error. */
+int reader_begin_first(struct store *s, MDB_txn **out) NODISCARD;
 
 /* Take a slot of `s`, or give it back. A keeper's lock is held. Returns: 0; -EAGAIN; -EIO; -ENOMEM.
  */
