@@ -1,6 +1,6 @@
-/* faultfs.c -- A disk that fails on demand: preloaded, it makes the store's writes and syncs fail.
+/* faultfs.c -- A disk that fails on demand: preloaded, it makes writes and syncs of a store fail.
  */
-/* LMDB calls pwrite by its plain name, not by the one that stands for large files. */
+/* LMDB calls pwrite by its plain name, others by the one that stands for large files. */
 #undef _FILE_OFFSET_BITS
 
 #include <dlfcn.h>
@@ -11,15 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /*
  * FAULTFS names a file with one word in it, or none: "enospc" and "eio" make data writes fail,
- * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail; "bodies"
- * makes writes to body files fail, "hang" has them wait, and "unreadable" makes reads of them fail.
- * Without the file all is well.
+ * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail. All these
+ * are about data.mdb. Of body files "bodies" makes writes fail for want of room, "body-eio" for
+ * another reason, "body-sync" their syncs, "unreadable" reads; "hang" has writes wait. "nfs" has
+ * every disk be one of another machine. Without the file all is well.
  */
-enum { FAULTFS_WORD = 16, FAULTFS_META_BYTES = 8192, FAULTFS_HANG_US = 2000 };
+enum {
+	FAULTFS_WORD = 16,
+	FAULTFS_META_BYTES = 8192,
+	FAULTFS_HANG_US = 2000,
+	FAULTFS_NFS = 0x6969,
+};
 
 static bool
 faultfs_is(const char *word)
@@ -35,27 +42,50 @@ faultfs_is(const char *word)
 	return n > 0 && strcmp(have, word) == 0;
 }
 
-static bool
-faultfs_is_store(int fd)
+enum faultfs_kind { FAULTFS_OTHER, FAULTFS_TABLES, FAULTFS_BODY };
+
+static enum faultfs_kind
+faultfs_kind(int fd)
 {
 	char link[32], path[4096];
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof(path));
-	return n > 9 && memcmp(path + n - 9, "/data.mdb", 9) == 0;
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return FAULTFS_OTHER;
+	path[n] = '\0';
+	if (n > 9 && strcmp(path + n - 9, "/data.mdb") == 0)
+		return FAULTFS_TABLES;
+	return strstr(path, "/store/bodies/") != NULL ? FAULTFS_BODY : FAULTFS_OTHER;
 }
 
 /* Returns the error that a write there ends in; 0: none. */
 static int
 faultfs_write(int fd, off_t at)
 {
-	if (!faultfs_is_store(fd))
-		return 0;
-	if (faultfs_is("enospc"))
-		return ENOSPC;
-	if (faultfs_is("eio") || (at < FAULTFS_META_BYTES && faultfs_is("meta")))
-		return EIO;
+	switch (faultfs_kind(fd)) {
+	case FAULTFS_TABLES:
+		if (faultfs_is("enospc"))
+			return ENOSPC;
+		return faultfs_is("eio") || (at < FAULTFS_META_BYTES && faultfs_is("meta")) ? EIO
+											    : 0;
+	case FAULTFS_BODY:
+		if (faultfs_is("bodies"))
+			return ENOSPC;
+		return faultfs_is("body-eio") ? EIO : 0;
+	case FAULTFS_OTHER:
+		break;
+	}
 	return 0;
+}
+
+static bool
+faultfs_fails_sync(int fd)
+{
+	enum faultfs_kind kind = faultfs_kind(fd);
+
+	return (kind == FAULTFS_TABLES && faultfs_is("sync")) ||
+	       (kind == FAULTFS_BODY && faultfs_is("body-sync"));
 }
 
 ssize_t
@@ -69,15 +99,6 @@ pwrite(int fd, const void *bytes, size_t n, off_t at)
 	return errno != 0 ? -1 : real(fd, bytes, n, at);
 }
 
-static bool
-faultfs_is_body(int fd)
-{
-	char link[32], path[4096] = { 0 };
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	return readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, "/bodies/") != NULL;
-}
-
 ssize_t
 pwrite64(int fd, const void *bytes, size_t n, off64_t at)
 {
@@ -85,9 +106,9 @@ pwrite64(int fd, const void *bytes, size_t n, off64_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
-	while (faultfs_is_body(fd) && faultfs_is("hang"))
+	while (faultfs_kind(fd) == FAULTFS_BODY && faultfs_is("hang"))
 		usleep(FAULTFS_HANG_US);
-	errno = faultfs_is_body(fd) && faultfs_is("bodies") ? ENOSPC : 0;
+	errno = faultfs_write(fd, at);
 	return errno != 0 ? -1 : real(fd, bytes, n, at);
 }
 
@@ -98,7 +119,7 @@ pread64(int fd, void *bytes, size_t n, off64_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pread64");
-	errno = faultfs_is_body(fd) && faultfs_is("unreadable") ? EIO : 0;
+	errno = faultfs_kind(fd) == FAULTFS_BODY && faultfs_is("unreadable") ? EIO : 0;
 	return errno != 0 ? -1 : real(fd, bytes, n, at);
 }
 
@@ -131,7 +152,7 @@ fdatasync(int fd)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
-	if (faultfs_is_store(fd) && faultfs_is("sync")) {
+	if (faultfs_fails_sync(fd)) {
 		errno = EIO;
 		return -1;
 	}
@@ -145,9 +166,23 @@ fsync(int fd)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fsync");
-	if (faultfs_is_store(fd) && faultfs_is("sync")) {
+	if (faultfs_fails_sync(fd)) {
 		errno = EIO;
 		return -1;
 	}
 	return real(fd);
 }
+
+#define FAULTFS_STATFS_AS(function)                                                                \
+	int function(const char *path, struct function *out)                                       \
+	{                                                                                          \
+		static int (*real)(const char *, struct function *);                               \
+		if (real == NULL)                                                                  \
+			*(void **)&real = dlsym(RTLD_NEXT, #function);                             \
+		int rc = real(path, out);                                                          \
+		if (rc == 0 && faultfs_is("nfs"))                                                  \
+			out->f_type = FAULTFS_NFS;                                                 \
+		return rc;                                                                         \
+	}
+FAULTFS_STATFS_AS(statfs)
+FAULTFS_STATFS_AS(statfs64)

@@ -142,8 +142,8 @@ class Process:
 
 
 class Doryd(Process):
-    def __init__(self, ini, address, log, *, args=(), env=None):
-        super().__init__([DORYD, "-c", ini, *args], log, env)
+    def __init__(self, ini, address, log, *, args=(), env=None, under=()):
+        super().__init__([*under, DORYD, "-c", ini, *args], log, env)
         self.address = address
         self.wait_for_address(address)
 
@@ -284,11 +284,12 @@ class Site:
 
     # ---- processes
 
-    def start_doryd(self, *, name="dory", args=(), env=None):
-        """Another one on the same store listens on a socket of that name."""
+    def start_doryd(self, *, name="dory", args=(), env=None, ini=None, under=()):
+        """Another one listens on a socket of that name. `under`: a command that runs it."""
         address = os.path.join(self.dir, name + ".sock")
         log = os.path.join(self.dir, name + ".log")
-        doryd = Doryd(self.ini, address, log, args=["-l", "unix:" + address, *args], env=env)
+        doryd = Doryd(ini or self.ini, address, log, args=["-l", "unix:" + address, *args],
+                      env=env, under=under)
         self.doryds.append(doryd)
         return doryd
 

@@ -1,0 +1,369 @@
+"""test_store_hostile.py -- A store among others: who takes its slots, its rights, its place."""
+import json
+import os
+import signal
+import subprocess
+
+import fcgi
+from backend import page
+from testsite import BUILD, DORYD, TOKEN, wait_until
+from test_store_faults import ROUTES, WELL_S, FaultCase
+
+SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
+NOBODY = 65534
+FILE_BODY = "x" * 70000  # Long enough to be a body file.
+
+
+class SlotsTaken(FaultCase):
+    """All reader slots are held by a process that lives, then by one that is dead."""
+
+    def setUp(self):
+        super().setUp()
+        self.store_page("kept")
+        self.descriptors = self.site.doryd.descriptors()
+        self.holder = subprocess.Popen(["/usr/bin/python3", "-c", HOLDER, self.store],
+                                       stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.release)
+        self.assertRegex(self.holder.stdout.readline(), r"^held \d+$")
+
+    def release(self):
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+
+    def test_a_daemon_that_runs_serves_on_and_deflates(self):
+        self.assert_hit(self.get("kept"))
+        for i in range(5):
+            self.get(f"new{i}")
+        self.assertEqual(self.deflate_status("page(kept)"), 200)
+        self.assert_fetched(self.get("kept"))
+        self.release()
+        self.wait_until_well()
+        self.assert_leaked_nothing()
+
+    def test_a_daemon_that_starts_passes_and_says_so(self):
+        other = self.site.start_doryd(name="other")
+        for i in range(5):
+            r = self.get(f"new{i}", other)
+            self.assert_fetched(r)
+            self.assertIn('detail="store-readers-full"', r.cache_status)
+        self.assertEqual(self.deflate_status("page(kept)", doryd=other), 503)
+        self.assert_hit(self.get("kept"))
+        self.release()
+        wait_until(lambda: "hit" in self.get("kept", other).cache_status, "a hit", WELL_S + 0.5)
+        self.assertEqual(self.deflate_status("page(kept)", doryd=other), 200)
+        self.assert_fetched(self.get("kept"))
+        self.assert_leaked_nothing()
+
+    def test_the_command_says_why_it_cannot_read(self):
+        done = self.site.dory("ls", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, "reader")
+        self.release()
+        self.assertEqual(self.site.dory("ls").returncode, 0)
+
+    def assert_leaked_nothing(self):
+        wait_until(lambda: self.site.doryd.descriptors() <= self.descriptors + 2, "no more open")
+        stat = json.loads(self.site.dory("stat", "--json").stdout)["store"]
+        self.assertLess(stat["readers"], 32, stat)
+
+
+# Takes every reader slot there is.
+HOLDER = """
+import ctypes, sys, time
+lmdb = ctypes.CDLL("liblmdb.so.0")
+env = ctypes.c_void_p()
+assert lmdb.mdb_env_create(ctypes.byref(env)) == 0
+assert lmdb.mdb_env_set_maxdbs(env, 16) == 0
+assert lmdb.mdb_env_set_maxreaders(env, 1024) == 0
+assert lmdb.mdb_env_open(env, sys.argv[1].encode(), 0x200000 | 0x40000 | 0x800000, 0o600) == 0
+rc, n = 0, 0
+while rc == 0:
+    txn = ctypes.c_void_p()
+    rc = lmdb.mdb_txn_begin(env, None, 0x20000, ctypes.byref(txn))
+    n += 1
+assert rc == -30790, rc
+print("held", n, flush=True)
+time.sleep(60)
+"""
+
+
+class Denied(FaultCase):
+    """Without root's right to everything."""
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("only root may become somebody else")
+        self.site.doryd.stop()
+        for folder, _, names in os.walk(self.site.dir):
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        self.restart_as_nobody()
+
+    def restart_as_nobody(self):
+        self.restart(under=("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                            "--clear-groups"))
+
+    def assert_denied(self):
+        self.assert_passes("store-denied")
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+
+    def assert_well_again(self):
+        os.chmod(self.store, 0o700)
+        wait_until(lambda: "hit" in self.get("kept").cache_status, "a hit again", WELL_S + 0.5)
+        self.assertEqual(self.deflate_status("page(kept)"), 200)
+        self.assert_fetched(self.get("kept"))
+
+    def test_a_store_that_may_not_be_opened_at_start(self):
+        self.store_page("kept")
+        self.site.doryd.stop()
+        os.chmod(self.store, 0)
+        self.restart_as_nobody()
+        self.assert_denied()
+        said = self.site.doryd.output()
+        self.assertIn(self.store, said)
+        self.assertIn(f"uid {NOBODY}", said)
+        descriptors = self.site.doryd.descriptors()
+        self.assert_well_again()
+        self.assertLessEqual(self.site.doryd.descriptors(), descriptors + 12)
+
+    def test_a_store_that_may_not_be_used_any_more(self):
+        self.store_page("kept")
+        descriptors = self.site.doryd.descriptors()
+        os.chmod(self.store, 0)
+        wait_until(lambda: "store-denied" in self.get("other").cache_status, "the reason", 2)
+        self.assert_denied()
+        self.assert_well_again()
+        # Each worker may have a connection to the backend that it had not before.
+        wait_until(lambda: self.site.doryd.descriptors() <= descriptors + 2, "no more is open")
+
+    def test_a_store_of_another_owner(self):
+        self.store_page("kept")
+        self.site.doryd.stop()
+        os.chown(self.store, 0, 0)
+        self.restart_as_nobody()
+        self.assert_denied()
+        self.assertIn("belongs to uid 0", self.site.doryd.output())
+        os.chown(self.store, NOBODY, NOBODY)
+        self.assert_well_again()
+
+
+class ShimCase(FaultCase):
+    """With faultfs.so between doryd and the disk."""
+
+    def setUp(self):
+        super().setUp()
+        self.fault = os.path.join(self.site.dir, "fault")
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.env = {"LD_PRELOAD": os.path.join(BUILD, "tests", "support", "faultfs.so"),
+                    "FAULTFS": self.fault, "ASAN_OPTIONS": asan}
+        self.site.doryd.stop()
+
+    def break_with(self, word):
+        with open(self.fault + ".new", "w") as f:
+            f.write(word)
+        os.rename(self.fault + ".new", self.fault)
+
+    def mend(self):
+        os.unlink(self.fault)
+
+
+class Network(ShimCase):
+    def test_a_disk_of_another_machine_is_refused(self):
+        self.break_with("nfs")
+        self.restart(env=self.env)
+        self.assert_passes("store-unavailable")
+        self.assertIn("lies on NFS", self.site.doryd.output())
+        self.assertEqual(self.deflate_status("page(kept)"), 503)
+        self.mend()
+        self.wait_until_well()
+        self.assertEqual(self.deflate_status("page(well)"), 200)
+        self.assert_fetched(self.get("well"))
+
+    def test_it_is_used_where_that_is_asked_for(self):
+        self.break_with("nfs")
+        self.site.configure(dory=self.DORY + "\nstore_unsafe_fs = yes")
+        self.restart(env=self.env)
+        self.store_page("kept")
+        self.assertEqual(self.deflate_status("page(kept)"), 200)
+
+
+class Bodies(ShimCase):
+    """The disk fails for body files alone: what is small is stored on, and deflates hold."""
+
+    def setUp(self):
+        super().setUp()
+        self.backend.default = lambda request: page(self.body(request.path))
+        self.restart(env=self.env)
+        self.store_page("kept")
+        self.descriptors = self.site.doryd.descriptors()
+
+    @staticmethod
+    def body(path):
+        return "this is " + path + (FILE_BODY if "big" in path else "")
+
+    def get(self, name, doryd=None):
+        r = (doryd or self.site.doryd).ask("GET", "/page/" + name)
+        self.assertEqual((r.status, r.text == self.body("/page/" + name)), (200, True))
+        return r
+
+    def files(self):
+        return [name for _, _, names in os.walk(os.path.join(self.store, "bodies"))
+                for name in names]
+
+    def check(self, word, detail):
+        self.store_page("big-kept")
+        self.assertEqual(len(self.files()), 1)
+        self.break_with(word)
+        for i in range(4):
+            self.assert_fetched(self.get(f"big{i}"))
+        self.assert_hit(self.get("big-kept"))
+        wait_until(lambda: detail in self.get("big-other").cache_status, "the reason", 2)
+        # It is not the tables that fail.
+        self.assertEqual(self.deflate_status("page(big-kept)"), 200)
+        self.assert_fetched(self.get("big-kept"))
+        self.wait_until_well("small")
+        self.mend()
+        self.wait_until_well("big-well")
+        self.assertEqual(self.deflate_status("page(big-well)"), 200)
+        self.assert_fetched(self.get("big-well"))
+        wait_until(lambda: not [n for n in self.files() if ".tmp" in n], "nothing is left")
+        self.assertNotIn("set aside", self.site.doryd.output())
+        wait_until(lambda: self.site.doryd.descriptors() <= self.descriptors + 2, "no more open")
+
+    def test_no_space_left(self):
+        self.check("bodies", "store-full")
+
+    def test_failed_writes(self):
+        self.check("body-eio", "store-failing")
+
+    def test_failed_syncs(self):
+        self.check("body-sync", "store-failing")
+
+
+class Configurations(FaultCase):
+    """Two daemons with other configurations on one store."""
+    SECOND = """
+[bloat page]
+key = {name}
+timeout = 100s
+[route page]
+match = GET /page/{name}
+bloat = page(name)
+[bloat item]
+prefix = item
+key = {name} {kind}
+timeout = 1h
+[route item]
+match = GET /item/{name}/{kind}
+bloat = item(name, kind)
+"""
+
+    def setUp(self):
+        super().setUp()
+        first = self.site.ini
+        self.site.ini = os.path.join(self.site.dir, "second.ini")
+        with open(first) as f:
+            text = f.read().replace(ROUTES, self.SECOND).replace("256M", "128M")
+        with open(os.open(self.site.ini, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write(text)
+        self.other = self.site.start_doryd(name="other", ini=self.site.ini)
+        self.site.ini = first
+
+    def item(self, doryd):
+        return doryd.ask("GET", "/item/a/b")
+
+    def test_they_serve_what_both_know_and_deflates_through_either_hold(self):
+        for deflater in (self.site.doryd, self.other):
+            self.store_page("a")
+            self.assert_hit(self.get("a", self.other))
+            self.assertEqual(self.deflate_status("page(a)", doryd=deflater), 200)
+            self.assert_fetched(self.get("a", self.other))
+            wait_until(lambda: "hit" in self.get("a").cache_status, "a hit")
+            self.assertEqual(self.deflate_status("*", doryd=deflater), 200)
+            self.assert_fetched(self.get("a"))
+
+    def test_what_one_does_not_know_it_passes_by(self):
+        wait_until(lambda: "hit" in self.item(self.other).cache_status, "a hit")
+        self.assertNotIn("hit", self.item(self.site.doryd).cache_status)
+        self.assertEqual(self.deflate_status("item(a, b)"), 400)
+        self.assert_hit(self.item(self.other))
+        self.assertEqual(self.deflate_status("*"), 200)
+        self.assert_fetched(self.item(self.other))
+
+    def test_the_larger_size_holds_for_both(self):
+        self.store_page("a")
+        for doryd in (self.site.doryd, self.other):
+            r = doryd.ask("GET", "/_dory/stat", host="localhost", headers=[("Dory-Token", TOKEN)])
+            self.assertEqual(json.loads(r.body)["store"]["size_bytes"], 256 << 20, r.text)
+
+
+class Containers(FaultCase):
+    """The same process number twice, as in two containers that share a directory."""
+
+    def start(self, name):
+        doryd = self.site.start_doryd(name=name, under=("unshare", "-pf", "--kill-child"))
+        self.addCleanup(self.end, doryd)
+        return doryd
+
+    def end(self, doryd):
+        """Its own process is a child of the one that was started."""
+        if doryd in self.site.doryds:
+            with open(f"/proc/{doryd.pid}/task/{doryd.pid}/children") as f:
+                os.kill(int(f.read().split()[0]), signal.SIGTERM)
+            self.assertEqual(doryd.child.wait(10), 0)
+            self.site.doryds.remove(doryd)
+
+    def test_the_second_passes_until_the_first_has_gone(self):
+        done = subprocess.run(["unshare", "-pf", "true"], capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("process numbers cannot be had twice here")
+        self.site.doryd.stop()
+        self.site.doryds.remove(self.site.doryd)
+        first = self.site.doryd = self.start("first")
+        self.store_page("kept")
+        second = self.start("second")
+        r = self.get("kept", second)
+        self.assert_fetched(r)
+        self.assertIn('detail="store-unavailable"', r.cache_status)
+        self.assertIn("a process with our number uses it from elsewhere", second.output())
+        self.assertEqual(self.deflate_status("page(kept)", doryd=second), 503)
+        self.assert_hit(self.get("kept"))
+        self.end(first)
+        self.site.doryd = second
+        wait_until(lambda: "hit" in self.get("kept").cache_status, "a hit", WELL_S + 0.5)
+        self.assertEqual(self.deflate_status("page(kept)"), 200)
+        self.assert_fetched(self.get("kept"))
+
+
+class ForkStorm(FaultCase):
+    """As a CGI program, a process for each request, many at once."""
+    AT_ONCE = 12 if SANITIZED else 32
+
+    def cgi(self, name):
+        env = {**os.environ, **dict(fcgi.params("GET", "/page/" + name))}
+        done = subprocess.run([DORYD, "-c", self.site.ini], env=env, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        r = fcgi.parse_response(done.stdout, True)
+        self.assertEqual((r.status, r.text), (200, "this is /page/" + name), r.cache_status)
+        return r
+
+    def storm(self):
+        running = [self.site.later(self.cgi, f"p{i % 8}") for i in range(self.AT_ONCE)]
+        return [r.result(60) for r in running]
+
+    def test_all_are_answered_and_nothing_is_left(self):
+        self.storm()
+        readers = self.readers()
+        size = os.path.getsize(self.data)
+        for r in self.storm():
+            self.assert_hit(r)
+        self.assertLessEqual(self.readers(), readers)
+        self.assertEqual(os.path.getsize(self.data), size)
+        self.assertEqual(self.deflate_status("page(p0)"), 200)
+        self.assert_fetched(self.cgi("p0"))
+
+    def readers(self):
+        return json.loads(self.site.dory("stat", "--json").stdout)["store"]["readers"]
