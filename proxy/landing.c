@@ -144,8 +144,10 @@ landing_judge(struct flight *f, const struct http_response *response)
 	    storing_judge(response, &policy, status_timeout, f->sent_s, f->response_s, &f->arena);
 	f->etag = landing_copy_field(f, &response->fields, SLICE("etag"));
 	f->last_modified = landing_copy_field(f, &response->fields, SLICE("last-modified"));
-	f->vary.language =
+	struct slice language =
 	    http_fields_join(&response->fields, SLICE("content-language"), &f->arena);
+	/* Of one field it is the fetch's own, which is gone before the response is stored. */
+	f->vary.language = (struct slice){ arena_copy(&f->arena, language), language.len };
 	f->storable = f->storing.verdict == STORING_YES && f->sequenced && !f->unstored;
 	/* A failing backend is asked once for all; other answers are shared where they may be
 	 * stored. */
