@@ -45,7 +45,8 @@ class Starts:
         for name, text in (("token", testsite.TOKEN), ("dory.ini", string.Template(
                 testsite.BASE + ROUTES).safe_substitute(
                     dir=folder, backend=self.backend.url, origin="",
-                    dory="log_level = warn").replace("256M", str(entries * SMALL_ROOM + (32 << 20))))):
+                    size=f"size = {entries * SMALL_ROOM + (32 << 20)}",
+                    dory="log_level = warn"))):
             with open(os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT, 0o600),
                       "w") as f:
                 f.write(text)
