@@ -276,7 +276,7 @@ bloat = item(name, kind)
 
     def test_they_serve_what_both_know_and_deflates_through_either_hold(self):
         for deflater in (self.site.doryd, self.other):
-            self.store_page("a")
+            wait_until(lambda: "hit" in self.get("a").cache_status, "it is stored")
             self.assert_hit(self.get("a", self.other))
             self.assertEqual(self.deflate_status("page(a)", doryd=deflater), 200)
             self.assert_fetched(self.get("a", self.other))
