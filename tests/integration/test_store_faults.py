@@ -16,6 +16,7 @@ timeout = 1h
 match = GET /page/{name}
 bloat = page(name)
 """
+STARTS = int(os.environ.get("DORY_STARTS", "3"))  # Rounds of eight daemons that start at once.
 WELL_S = 1.0  # A second after its fault ended a store is well.
 
 
@@ -201,7 +202,7 @@ class Together(FaultCase):
     """Several processes on one store."""
 
     def test_eight_that_start_at_once_on_nothing_all_serve(self):
-        for round_ in range(3):
+        for round_ in range(STARTS):
             self.site.doryd.stop()
             self.site.doryds.remove(self.site.doryd)
             shutil.rmtree(self.store)
