@@ -31,6 +31,8 @@ struct stale {
 	struct slice head;
 	struct slice variant; /* With its Vary values. */
 	uint64_t sequence;
+	bool by_surrogate; /* Surrogate-Control has said these two. */
+	int64_t lifetime_s, grace_s;
 };
 
 /* Lives in its connection, whose memory it never outlives. The worker that serves it owns it. */

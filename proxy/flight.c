@@ -177,8 +177,11 @@ flight_leave(struct exchange *x)
 	struct flight *f = x->flight;
 
 	flight_detach(x);
+	/* What a write changes is told by its answer (RFC 9111 section 4.4). */
+	bool changes = write_deflates(f) ||
+		       (f->state < FLIGHT_HEAD && !http_method_is_safe(f->request.method));
 	/* What nobody can share, store or be told of is not worth the backend's while. */
-	if (f->waiters == NULL && f->fetch != NULL && !write_deflates(f) &&
+	if (f->waiters == NULL && f->fetch != NULL && !changes &&
 	    (f->plan.action == PLAN_PASS || (f->state >= FLIGHT_HEAD && !f->storable))) {
 		f->shared = false;
 		fetch_cancel(f->fetch);

@@ -136,8 +136,9 @@ struct flight {
 	unsigned jobs;               /* With the writer now. */
 	bool stored;                 /* Handed to the writer. */
 	uint64_t intent;
-	bool noted; /* Or tried to: it was sent on. */
-	bool held;  /* A write's answer, until its deflate is on disk. */
+	bool noted;  /* Or tried to: it was sent on. */
+	bool held;   /* A write's answer, until its deflate is on disk. */
+	bool posted; /* To be stored by the number of its own deflate, once that is known. */
 };
 
 /* ---- flight.c: the story -----------------------------------------------------------------------
@@ -245,6 +246,9 @@ int landing_take_response(struct flight *f, const struct http_response *response
 /* May clients see that field of a response? */
 bool landing_passes_on(const struct flight *f, struct slice name);
 
+/* May the response be stored, and who else may have it? Returns 0; -ENOMEM. */
+int landing_judge(struct flight *f, const struct http_response *response) NODISCARD;
+
 /* The body is whole: hand the response to the writer, if it is to be stored. */
 void landing_store(struct flight *f);
 
@@ -265,6 +269,19 @@ int revalidation_take_head(struct flight *f, const struct answer *answer) NODISC
 
 /* Freshen the entry, then have all who wait look at it again. */
 void revalidation_store(struct flight *f);
+
+/* ---- posted.c: a POST's answer that is the page itself (RFC 9110 section 9.3.3)
+ * ------------------
+ */
+
+/*
+ * Where a later GET of the URL may have the answer, plan it as that GET's, and set f->posted: it is
+ * stored if no deflate but the POST's own came since it was sent. Returns 0; -ENOMEM.
+ */
+int posted_judge(struct flight *f, const struct http_response *response) NODISCARD;
+
+/* Its own deflate is over: as of that number it is stored, or not at all. */
+void posted_deflated(struct flight *f, const struct store_job *job);
 
 /* ---- write.c: unsafe requests that deflate -----------------------------------------------------
  */

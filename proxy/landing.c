@@ -133,7 +133,7 @@ landing_copy_field(struct flight *f, const struct http_fields *fields, struct sl
 	return (struct slice){ arena_copy(&f->arena, field->value), field->value.len };
 }
 
-static int
+int
 landing_judge(struct flight *f, const struct http_response *response)
 {
 	bool status_timeout;
@@ -181,7 +181,8 @@ landing_take_response(struct flight *f, const struct http_response *response)
 	/* The mistake that others make, for the test that would find it. */
 	if (fault_is("sequence-late"))
 		landing_read_sequence(f);
-	int rc = f->plan.action == PLAN_CACHE ? landing_judge(f, response) : 0;
+	int rc =
+	    f->plan.action == PLAN_CACHE ? landing_judge(f, response) : posted_judge(f, response);
 	if (rc == 0)
 		rc = landing_make_head(f, response);
 	return rc != 0 ? rc : landing_make_public_head(f);
@@ -281,7 +282,7 @@ landing_store(struct flight *f)
 {
 	struct store_job *job = &f->stores[0].job;
 
-	if (f->stored)
+	if (f->stored || f->posted)
 		return;
 	f->storable = f->storable && !await_was_overtaken(f);
 	if (!f->storable || !spool_settle(f))

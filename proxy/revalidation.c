@@ -24,6 +24,9 @@ revalidation_take(struct flight *f, const struct stale *stale)
 		.head = revalidation_copy(f, stale->head),
 		.variant = revalidation_copy(f, stale->variant),
 		.sequence = stale->sequence,
+		.by_surrogate = stale->by_surrogate,
+		.lifetime_s = stale->lifetime_s,
+		.grace_s = stale->grace_s,
 	};
 	bool good = f->stale.etag.at != NULL && f->stale.last_modified.at != NULL &&
 		    f->stale.head.at != NULL && f->stale.variant.at != NULL;
@@ -91,6 +94,23 @@ revalidation_merge(
 	}
 }
 
+/* Surrogate-Control ends here, and so is in no stored head: what the stored response said by it
+ * stands, as its other fields do, until a 304 says otherwise. */
+static int
+revalidation_add_surrogate(struct flight *f, struct http_fields *merged, size_t room)
+{
+	const struct slice name = SLICE("surrogate-control");
+
+	if (!f->stale.by_surrogate || http_fields_find(merged, name) != NULL)
+		return 0;
+	char *value = arena_printf(&f->arena, "max-age=%lld+%lld", (long long)f->stale.lifetime_s,
+	    (long long)f->stale.grace_s);
+	if (value == NULL)
+		return -ENOMEM;
+	revalidation_put_field(merged, room, name, slice_of(value));
+	return 0;
+}
+
 static size_t
 revalidation_count_lines(struct slice head)
 {
@@ -116,7 +136,7 @@ revalidation_stored_status(struct slice head)
 int
 revalidation_take_head(struct flight *f, const struct answer *answer)
 {
-	size_t room = revalidation_count_lines(f->stale.head) + answer->response.fields.n;
+	size_t room = revalidation_count_lines(f->stale.head) + answer->response.fields.n + 1;
 	struct http_field *items = arena_alloc(&f->arena, room * sizeof(*items));
 	struct http_response merged = { .status = revalidation_stored_status(f->stale.head),
 		.fields = { items, 0 } };
@@ -124,6 +144,8 @@ revalidation_take_head(struct flight *f, const struct answer *answer)
 	if (items == NULL)
 		return -ENOMEM;
 	revalidation_merge(f->stale.head, &answer->response.fields, &merged.fields, room);
+	if (revalidation_add_surrogate(f, &merged.fields, room) != 0)
+		return -ENOMEM;
 	int rc = landing_take_response(f, &merged);
 	f->freshens = true;
 	f->shared = false;

@@ -127,7 +127,8 @@ serve_note_stale(struct exchange *x, const struct store_entry *entry)
 		return;
 	x->stale =
 	    (struct stale){ { etag, entry->etag.len }, { modified, entry->last_modified.len },
-		    { head, entry->head.len }, { variant, entry->variant.len }, entry->sequence };
+		    { head, entry->head.len }, { variant, entry->variant.len }, entry->sequence,
+		    entry->aging.by_surrogate, entry->aging.lifetime_s, entry->aging.grace_s };
 }
 
 /* A 304 that came after this request has said that the entry is good, however long it is fresh. */

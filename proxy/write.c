@@ -35,6 +35,12 @@ write_fill_job(struct flight *f, struct flight_job *job, enum store_job_kind kin
 		.by = write_by(f),
 		.intent = f->intent,
 	};
+	if (!f->posted)
+		return;
+	job->job.key = f->plan.key;
+	job->job.tags = f->tags;
+	job->job.sequence = f->sequence;
+	job->job.store_id = f->store_id;
 }
 
 /* LMDB has no time limit: a process that is stopped with its lock would hold up every write. */
@@ -109,6 +115,8 @@ write_deflated(struct flight *f, struct store_job *job)
 {
 	timer_clear(&f->worker->timers, &f->writer_late);
 	f->held = false;
+	if (f->posted)
+		posted_deflated(f, job);
 	if (job->rc != 0 && f->fail_status != 503)
 		write_give_up(f, strerror(-job->rc));
 	flight_turn_soon(f);

@@ -92,6 +92,7 @@ struct config_bloat {
 	struct config_list forward; /* Empty: `*`. `none` is one item with that text. */
 	struct config_list tags;
 	enum config_set_cookie set_cookie;
+	bool store_post;
 };
 
 struct config_route {

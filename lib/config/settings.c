@@ -186,6 +186,10 @@ static const struct setting settings_bloat[] = {
 	    "Responses with Set-Cookie: refuse to store them, strip it from what is stored, or store it "
 	    "for everybody to get (RFC 9111 section 7.3).",
 	    .words = settings_set_cookies },
+	{ SETTINGS_BLOAT, "store_post", SETTING_BOOL, AT(bloat, store_post), "no",
+	    "Store the answer to a POST for later GETs, where it says by Content-Location that it is "
+	    "the page itself, and for how long it is fresh (RFC 9110 section 9.3.3). All fields and "
+	    "the body of the POST have had a say in it.", .max = 0 },
 };
 
 static const struct setting settings_route[] = {

@@ -20,6 +20,7 @@ struct storing_facts {
 	bool has_expires;
 	bool has_validator;
 	bool has_set_cookie;
+	bool by_surrogate;
 };
 
 static struct slice
@@ -74,8 +75,9 @@ storing_read_expires(
  */
 static bool
 storing_read_targeted(
-    const struct http_response *response, struct arena *arena, struct cache_control *cc)
+    const struct http_response *response, struct arena *arena, struct storing_facts *facts)
 {
+	struct cache_control *cc = &facts->cc;
 	const struct slice targeted[] = { SLICE("dory-cache-control"), SLICE("cdn-cache-control") };
 
 	for (size_t i = 0; i < COUNT(targeted); i++) {
@@ -89,7 +91,8 @@ storing_read_targeted(
 			return true;
 	}
 	struct slice value = http_fields_join(&response->fields, SLICE("surrogate-control"), arena);
-	return value.at != NULL && cache_control_parse_surrogate(cc, value) == 0;
+	facts->by_surrogate = value.at != NULL && cache_control_parse_surrogate(cc, value) == 0;
+	return facts->by_surrogate;
 }
 
 static void
@@ -99,7 +102,7 @@ storing_read(const struct http_response *response, int64_t response_s, struct ar
 	int64_t modified_s;
 
 	*facts = (struct storing_facts){ .cc = cache_control_none() };
-	bool targeted = storing_read_targeted(response, arena, &facts->cc);
+	bool targeted = storing_read_targeted(response, arena, facts);
 	for (size_t i = 0; i < response->fields.n; i++) {
 		const struct http_field *field = &response->fields.items[i];
 		if (!targeted && slice_equal_nocase(field->name, SLICE("cache-control")))
@@ -346,6 +349,8 @@ storing_judge(const struct http_response *response, const struct storing_policy 
 		.lifetime_s = storing_lifetime(&facts, policy),
 		.keep_s = storing_at_least_0(policy->keep_s),
 		.revalidate_always = obeyed && storing_is_no_cache(&facts.cc),
+		.is_stated = obeyed && storing_has_explicit_lifetime(&facts),
+		.by_surrogate = obeyed && facts.by_surrogate,
 		.hidden = { facts.cc.no_cache_fields, facts.cc.private_fields },
 	};
 	s.never_stale = never_stale;

@@ -45,7 +45,9 @@ struct storing {
 	int64_t keep_s;           /* Past lifetime: kept for revalidation. */
 	bool revalidate_always;   /* no-cache: stored, never served without asking. */
 	bool never_stale;         /* The response forbids to serve it stale, whoever asks. */
-	struct slice hidden[2];   /* Lists of names: fields that only who asked may have. */
+	bool is_stated;    /* The response itself says for how long; not kept with the entry. */
+	bool by_surrogate; /* Surrogate-Control says so, which is in no head. */
+	struct slice hidden[2]; /* Lists of names: fields that only who asked may have. */
 };
 
 /* The policy's reason in words for Cache-Status detail: "no-store", "set-cookie", ... Static. */

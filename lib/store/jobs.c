@@ -191,6 +191,17 @@ jobs_check_scopes(const struct store_job *job)
 	return rc;
 }
 
+/* Asked before its own scopes are put: these kill whatever was fetched before. */
+static bool
+jobs_lives(struct change *c, const struct store_job *job)
+{
+	struct judge_view view = { c->store, c->txn, &c->state };
+
+	return job->key.n > 0 && !jobs_is_foreign(c, job) &&
+	       judge_in(&view, STORE_DOOR_WRITE, job->sequence, &job->key, job->tags).life ==
+		   STORE_ALIVE;
+}
+
 static int
 jobs_deflate(struct change *c, struct store_job *job)
 {
@@ -198,6 +209,7 @@ jobs_deflate(struct change *c, struct store_job *job)
 
 	if (rc != 0)
 		return jobs_verdict(job, rc);
+	job->lives = jobs_lives(c, job);
 	rc = deflated_put(c, job->scopes, job->n_scopes, job->soft, job->by);
 	if (rc == 0 && job->intent != 0)
 		rc = intent_delete(c, job->intent);

@@ -29,6 +29,8 @@ judge_door_name(enum store_door door)
 		return "freshen";
 	case STORE_DOOR_STALE:
 		return "stale";
+	case STORE_DOOR_WRITE:
+		return "write";
 	}
 	return "";
 }

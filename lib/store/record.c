@@ -5,7 +5,13 @@
 #include <xxhash.h>
 
 static const uint32_t record_magic = 0x79726f44; /* "Dory" */
-enum { RECORD_VERSION = 2, RECORD_REVALIDATE = 1, RECORD_FILE = 2, RECORD_NEVER_STALE = 4 };
+enum {
+	RECORD_VERSION = 2,
+	RECORD_REVALIDATE = 1,
+	RECORD_FILE = 2,
+	RECORD_NEVER_STALE = 4,
+	RECORD_SURROGATE = 8
+};
 
 /* In this machine's byte order: a store is not carried to another. Followed by key, variant, tags,
  * vary, the head where head_id is 0, and the body where body_id is 0 (of chunks, or with
@@ -123,6 +129,7 @@ record_encode(const struct record *r, char *at)
 		.kind = (uint8_t)e->kind,
 		.flags = (uint8_t)((e->aging.revalidate_always ? RECORD_REVALIDATE : 0) |
 				   (e->aging.never_stale ? RECORD_NEVER_STALE : 0) |
+				   (e->aging.by_surrogate ? RECORD_SURROGATE : 0) |
 				   (e->body_file != 0 ? RECORD_FILE : 0)),
 		.status = e->status,
 		.verdict = (uint32_t)e->aging.verdict,
@@ -208,6 +215,7 @@ record_copy_numbers(struct record *r, const struct record_fixed *f)
 				.keep_s = f->keep_s,
 				.revalidate_always = (f->flags & RECORD_REVALIDATE) != 0,
 				.never_stale = (f->flags & RECORD_NEVER_STALE) != 0,
+				.by_surrogate = (f->flags & RECORD_SURROGATE) != 0,
 			},
 			.body_bytes = f->body_bytes,
 			.body_id = (f->flags & RECORD_FILE) == 0 ? f->body_id : 0,

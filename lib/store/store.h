@@ -149,6 +149,7 @@ enum store_door {
 	STORE_DOOR_STORE,   /* A response is about to be stored. */
 	STORE_DOOR_FRESHEN, /* A 304 is about to freshen an entry. */
 	STORE_DOOR_STALE,   /* An entry is about to be served stale. */
+	STORE_DOOR_WRITE,   /* A write is about to deflate: may its answer be stored after that? */
 };
 
 enum store_life {
@@ -247,6 +248,9 @@ struct store_job {
 	uint64_t intent;   /* INTEND: out, the note's number. DEFLATE, ABANDON: in, the note that
 			      ends; 0 none. */
 	uint64_t deflated; /* DEFLATE: out, its sequence. */
+	/* DEFLATE with a key: out, did what was fetched at `sequence` of `store_id`, under that key
+	 * and with those tags, live until this very deflate, untouched by soft ones too? */
+	bool lives;
 
 	/* SWITCH. */
 	const char *bloat;

@@ -34,6 +34,7 @@ origin = obey
 heuristic = yes
 keep = 1h
 set_cookie = store
+store_post = yes
 [route all]
 match = GET /{path:path}
 bloat = page(host, path)

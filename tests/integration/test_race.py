@@ -28,6 +28,13 @@ bloat = spare(id)
 [route list]
 match = GET /list/{category:slug}
 bloat = list(category, page=query.page)
+[bloat posted]
+key = {id:uint}
+tags = posted
+store_post = yes
+[route posted]
+match = GET /posted/{id:uint}
+bloat = posted(id)
 [route write-key]
 match = POST /write/key/{id:uint}
 deflate = product(id)
@@ -233,6 +240,41 @@ class Order(RaceCase):
         self.backend.on("/write/key/1", page("no", status=500))
         self.assertEqual(self.site.http("POST", "/write/key/1", b"x").status, 500)
         self.assert_hit(self.site.get("/product/1"))
+
+
+class Posted(RaceCase):
+    """A POST's answer is stored as of its own deflate: then no other may have come before that."""
+
+    def post_over_a_deflate(self, *scopes):
+        self.backend.on("/posted/1", lambda request: page(
+            self.version, cache_control="max-age=60", content_location="/posted/1",
+            cache_tag="sale"))
+        before = self.backend.count("/posted/1")
+        self.backend.hold("/posted/1")
+        posted = self.site.later(self.site.http, "POST", "/posted/1", b"x=1")
+        self.backend.wait_for("/posted/1", before + 1)
+        self.version = "new"
+        if scopes:
+            self.site.deflate(*scopes)
+        self.backend.release("/posted/1")
+        self.assert_text(posted.result(20), "old")
+        return posted.result()
+
+    def test_an_answer_to_a_post_that_a_deflate_overtook_is_not_stored(self):
+        for scope in ("posted(1)", "posted(*)", "tag:posted", "tag:sale", "*"):
+            with self.subTest(scope):
+                self.version = "old"
+                self.post_over_a_deflate(scope)
+                self.assert_text(self.site.get("/posted/1"), "new")
+
+    def test_one_that_none_did_is_stored_until_the_next(self):
+        self.assertIn("stored", self.post_over_a_deflate("product(1)").cache_status)
+        self.wait_for_store(1)
+        after = self.site.get("/posted/1")
+        self.assert_text(after, "old")
+        self.assert_hit(after)
+        self.site.deflate("tag:sale")
+        self.assert_text(self.site.get("/posted/1"), "new")
 
 
 class Stale(RaceCase):

@@ -1,6 +1,6 @@
 """test_rules.py -- The rules of RFC 9111 and its family, seen through lighttpd."""
 from backend import Answer, page
-from testsite import SiteCase
+from testsite import SiteCase, wait_until
 
 ROUTES = """
 [bloat page]
@@ -16,6 +16,20 @@ match = GET /mine/{name:slug}
 bloat = mine(name)
 bypass = none
 authorization = forward
+[bloat post]
+key = {name:slug}
+timeout = 1h
+query = page:uint=1
+store_post = yes
+[route post]
+match = GET /post/{name:slug}
+bloat = post(name)
+[bloat kept]
+key = {name:slug}
+keep = 1h
+[route kept]
+match = GET /kept/{name:slug}
+bloat = kept(name)
 [route change]
 match = POST /change/{name:slug}
 """
@@ -75,6 +89,61 @@ class Invalidation(RulesCase):
         self.assert_hit(self.site.get("/page/a"))
 
 
+    def test_a_write_tells_what_it_changed_when_its_client_has_left_too(self):
+        self.get_stored("/page/a")
+        self.backend.on("/change/x", page("ok", status=201, location="/page/a"))
+        self.backend.hold("/change/x")
+        with self.site.doryd.connect() as c:
+            c.begin("POST", "/change/x", b"x")
+            self.backend.wait_for("/change/x")
+        wait_until(lambda: self.site.metric("connections") <= 1, "its connection to end")
+        self.backend.release("/change/x")
+        self.site.wait_for_metric("deflates", 1)
+        self.assertIn("deflated", self.site.get("/page/a").cache_status)
+
+
+class Posted(RulesCase):
+    """RFC 9110 section 9.3.3."""
+    FRESH = {"cache_control": "max-age=60"}
+
+    def post(self, target, *, body="new", status=200, request=(), **fields):
+        self.backend.on(target, page(body, status=status, **fields))
+        return self.site.http("POST", target, b"x=1", request)
+
+    def test_an_answer_that_is_the_page_answers_a_later_get(self):
+        self.get_stored("/post/a")
+        posted = self.post("/post/a", content_location="http://shop.test/post/a", **self.FRESH)
+        self.assertRegex(posted.cache_status, "fwd=method; stored; ttl=60")
+        self.site.wait_for_metric("stored", 2)
+        got = self.site.get("/post/a")
+        self.assert_hit(got)
+        self.assertEqual((got.text, self.backend.count("/post/a")), ("new", 2))
+        self.site.deflate("post(a)")
+        self.assert_fetched(self.site.get("/post/a"))
+
+    def test_any_other_is_not_stored(self):
+        here = {"content_location": "/post/a"}
+        for why, target, more in (
+                ("it does not say that it is the page", "/post/a", self.FRESH),
+                ("it says that it is another", "/post/a",
+                 {"content_location": "/post/b", **self.FRESH}),
+                ("it does not say for how long", "/post/a", here),
+                ("it is old on arrival", "/post/a", {"age": "100", **here, **self.FRESH}),
+                ("it is not 200", "/post/a", {"status": 201, **here, **self.FRESH}),
+                ("it has a cookie", "/post/a", {"set_cookie": "a=b", **here, **self.FRESH}),
+                ("it is private", "/post/a", {"cache_control": "private, max-age=60", **here}),
+                ("it was for one who said who they are", "/post/a",
+                 {"request": (("Authorization", "Basic eDp5"),), **here, **self.FRESH}),
+                ("its query has more than a GET's", "/post/a?x=1",
+                 {"content_location": "/post/a?x=1", **self.FRESH}),
+                ("its bloat does not want it", "/page/a",
+                 {"content_location": "/page/a", **self.FRESH})):
+            with self.subTest(why):
+                posted = self.post(target, **more)
+                self.assertNotIn("stored", posted.cache_status)
+                self.assert_fetched(self.site.get(target))
+
+
 class NamedFields(RulesCase):
     def test_fields_that_no_cache_and_private_name_are_only_for_who_asked(self):
         self.backend.on("/page/a", page(
@@ -114,6 +183,18 @@ class Targeted(RulesCase):
                                         surrogate_control="max-age=60"))
         self.assertIsNone(self.get_stored("/page/a").header("Surrogate-Control"))
         self.assert_hit(self.site.get("/page/a"))
+
+
+    def test_surrogate_control_stands_after_a_304_that_has_none(self):
+        self.backend.on("/kept/a", page("hello", cache_control="no-store", etag='"1"', age="100",
+                                        surrogate_control="max-age=60"))
+        self.get_stored("/kept/a")
+        self.backend.on("/kept/a", Answer(status=304, headers=(("ETag", '"1"'),)))
+        again = self.site.get("/kept/a")
+        self.assertEqual((again.status, again.text), (200, "hello"))
+        self.assertIn("fwd-status=304; stored; ttl=60", again.cache_status)
+        self.assert_hit(self.site.get("/kept/a"))
+        self.assertEqual(self.backend.count("/kept/a"), 2)
 
 
 class Variants(RulesCase):

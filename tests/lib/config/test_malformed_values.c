@@ -34,7 +34,7 @@ static const struct {
 	{ "key of another section", TEXT(BLOAT "bypass = none\n"),
 	    "dory.ini:4: [bloat p] unknown key \"bypass\"; write one of prefix, key, timeout, "
 	    "timeout_STATUS, enabled, origin, heuristic, grace, stale_if_error, keep, query, vary, "
-	    "cookie, lang, forward, tags, set_cookie\n" },
+	    "cookie, lang, forward, tags, set_cookie, store_post\n" },
 	{ "key twice",
 	    TEXT(BLOAT "timeout = 1s\n"
 		       "grace = 1s\n"

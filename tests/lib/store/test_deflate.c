@@ -92,6 +92,45 @@ START_TEST(bytes_that_are_no_key_are_refused)
 }
 END_TEST
 
+static const struct {
+	const char *before; /* A deflate between the fetch and the one that is asked. */
+	bool soft;
+	bool lives;
+} write_cases[] = {
+	{ "q", false, true },
+	{ "p/2", false, true },
+	{ "tag:u", false, true },
+	{ "p/1", false, false },
+	{ "p", false, false },
+	{ "*", false, false },
+	{ "tag:t", false, false },
+	{ "p/1", true, false },
+};
+
+START_TEST(a_deflate_tells_whether_another_came_before_it)
+{
+	struct shelf *f = shelf_new();
+	struct scope scope = shelf_scope(f, "p/1");
+	struct store_job job = shelf_deflate_job(&scope, false);
+	uint64_t sequence = store_sequence(f->reader);
+	shelf_deflate(f, write_cases[_i].before, write_cases[_i].soft);
+	job.key = shelf_key(f, "p/1");
+	job.tags = shelf_tags(f, "t");
+	job.sequence = sequence;
+	ck_assert_int_eq(store_do(f->store, &job), 0);
+	ck_assert(job.lives == write_cases[_i].lives);
+	/* As of the next number nothing has come before. */
+	job.sequence = job.deflated;
+	ck_assert_int_eq(store_do(f->store, &job), 0);
+	ck_assert(job.lives);
+	job.store_id = store_id(f->reader) + 1;
+	job.sequence = job.deflated;
+	ck_assert_int_eq(store_do(f->store, &job), 0);
+	ck_assert(!job.lives);
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(what_was_fetched_before_a_deflate_is_not_stored)
 {
 	struct shelf *f = shelf_new();
@@ -419,6 +458,8 @@ main(void)
 	tcase_add_test(tests, scopes_of_one_deflate_share_a_number);
 	tcase_add_test(tests, the_start_of_every_key_is_everything);
 	tcase_add_test(tests, bytes_that_are_no_key_are_refused);
+	tcase_add_loop_test(
+	    tests, a_deflate_tells_whether_another_came_before_it, 0, COUNT(write_cases));
 	tcase_add_test(tests, what_was_fetched_before_a_deflate_is_not_stored);
 	tcase_add_test(tests, an_older_fetch_does_not_replace_a_newer_one);
 	tcase_add_test(tests, a_deflated_entry_is_not_freshened);

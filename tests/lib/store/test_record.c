@@ -14,7 +14,7 @@ record_sample(void)
 			.status = 203,
 			.sequence = 77,
 			.response_s = -5,
-			.aging = { STORING_YES, 1, 2, 3, 4, 5, true },
+			.aging = { STORING_YES, 1, 2, 3, 4, 5, true, .by_surrogate = true },
 			.key = SLICE("\7product\0021"),
 			.variant = SLICE("page=2"),
 			.tags = SLICE("\4sale"),
@@ -40,11 +40,11 @@ record_same(const struct record *a, const struct record *b)
 	       x->aging.stale_if_error_s == y->aging.stale_if_error_s &&
 	       x->aging.keep_s == y->aging.keep_s &&
 	       x->aging.revalidate_always == y->aging.revalidate_always &&
-	       slice_equal(x->key, y->key) && slice_equal(x->variant, y->variant) &&
-	       slice_equal(x->tags, y->tags) && slice_equal(x->vary, y->vary) &&
-	       slice_equal(x->head, y->head) && slice_equal(x->body, y->body) &&
-	       slice_equal(x->etag, y->etag) && slice_equal(x->last_modified, y->last_modified) &&
-	       a->queue == b->queue;
+	       x->aging.by_surrogate == y->aging.by_surrogate && slice_equal(x->key, y->key) &&
+	       slice_equal(x->variant, y->variant) && slice_equal(x->tags, y->tags) &&
+	       slice_equal(x->vary, y->vary) && slice_equal(x->head, y->head) &&
+	       slice_equal(x->body, y->body) && slice_equal(x->etag, y->etag) &&
+	       slice_equal(x->last_modified, y->last_modified) && a->queue == b->queue;
 }
 
 START_TEST(what_was_written_is_read_back)
