@@ -274,12 +274,6 @@ bloat_config(const struct bloat *b)
 	return b->config;
 }
 
-size_t
-bloat_index(const struct bloat *b)
-{
-	return b->index;
-}
-
 const char *
 bloat_name(const struct bloat *b)
 {
@@ -290,12 +284,6 @@ unsigned
 bloat_fields(const struct bloat *b)
 {
 	return b->n_fields;
-}
-
-const char *
-bloat_field_name(const struct bloat *b, unsigned i)
-{
-	return b->fields[i].name;
 }
 
 /* A part of a second counts as one, so that `500ms` is not "none". */

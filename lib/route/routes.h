@@ -31,7 +31,6 @@ void routes_free(struct routes *r);
 const struct config *routes_config(const struct routes *r);
 const struct config_route *route_config(const struct route *route);
 const struct config_bloat *bloat_config(const struct bloat *b);
-size_t bloat_index(const struct bloat *b);
 
 /* By the name in the section header; NULL if there is none. */
 const struct bloat *routes_bloat(const struct routes *r, struct slice name);
@@ -39,9 +38,8 @@ const struct bloat *routes_bloat(const struct routes *r, struct slice name);
 const struct bloat *routes_bloat_of_prefix(const struct routes *r, struct slice prefix);
 const char *bloat_name(const struct bloat *b);
 
-/* The names of the fields of its key, and how many. */
+/* How many fields its key has. */
 unsigned bloat_fields(const struct bloat *b);
-const char *bloat_field_name(const struct bloat *b, unsigned i);
 
 /* How responses of that status are stored; `*status_timeout` as storing_judge() wants it. */
 struct storing_policy bloat_policy(const struct bloat *b, unsigned status, bool *status_timeout);
