@@ -75,8 +75,10 @@ chunk_drop(struct change *c, uint64_t id, uint64_t bytes)
 
 	if (id == 0 || n == 0)
 		return 0;
-	if (n > CHUNK_NOW_MAX || c->freed + n > CHUNK_FREED_MAX)
+	if (n > CHUNK_NOW_MAX || c->freed + n > CHUNK_FREED_MAX) {
+		c->trashed += n;
 		return trash_add(c, id, n);
+	}
 	return chunk_delete(c, id, 0, n);
 }
 

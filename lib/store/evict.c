@@ -143,8 +143,8 @@ evict_turn(struct evict_batch *b, enum evict_half half, uint64_t pages)
 	int rc = 0;
 
 	while (rc == 0 && b->looks < EVICT_LOOKS && c->freed + b->gone < EVICT_FREED) {
-		uint64_t done =
-		    c->freed + b->gone + (c->state.doomed_bytes - before) / c->store->page_bytes;
+		uint64_t files = (c->state.doomed_bytes - before) / c->store->page_bytes;
+		uint64_t done = c->freed + c->trashed + b->gone + files;
 		if (done >= pages)
 			break;
 		rc = evict_advance(c, half, &number, &name);
@@ -370,6 +370,19 @@ evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 	}
 }
 
+/* LMDB uses what a transaction freed from the next but one on: this is the one between. */
+static int
+evict_turn_over(struct store *s)
+{
+	struct change c;
+	int rc = change_begin(s, &c);
+
+	if (rc != 0)
+		return rc;
+	c.state.next_body++;
+	return change_commit(&c);
+}
+
 int
 evict_batch(struct store *s)
 {
@@ -379,7 +392,10 @@ evict_batch(struct store *s)
 	if (rc != 0)
 		return rc;
 	rc = b.change.held_back ? -ENOSPC : evict_turn(&b, EVICT_PAGES, EVICT_FREED);
-	return evict_end(&b, rc);
+	rc = evict_end(&b, rc);
+	if (rc == 0 && b.change.trash_rows > 0)
+		rc = evict_sweep(s);
+	return rc == 0 ? evict_turn_over(s) : rc;
 }
 
 /* ---- The dead ------------------------------------------------------------------------------- */

@@ -122,7 +122,8 @@ struct change {
 	struct meta_state state, before;
 	bool durable; /* Something in it will be acknowledged: the commit is synced. */
 	bool committed;
-	uint64_t freed; /* Chunks deleted: few enough that the freed pages' list fits one page. */
+	uint64_t freed;   /* Chunks deleted: few enough that the freed pages' list fits one page. */
+	uint64_t trashed; /* Chunks that the trash will delete. */
 	uint64_t page_room; /* Pages that entries may still take. */
 	uint64_t file_room; /* Bytes that body files may still take. */
 	bool held_back; /* Nor does it make room if entries go: a reader that stopped may still read
@@ -177,7 +178,8 @@ bool visited_take(const struct store *s, uint64_t number);
  */
 void evict_for_jobs(struct store *s, struct store_job *first, size_t n);
 
-/* One batch, whatever there is room for: the map turned out to be full. Returns: 0; -ENOENT where
+/* One batch, whatever there is room for: the map turned out to be full. What went can be used by
+ * the next transaction. Returns: 0; -ENOENT where
  * nothing is left to go; -EIO; -ENOSPC: or a reader holds back whatever goes; -ENOMEM. */
 int evict_batch(struct store *s) NODISCARD;
 
