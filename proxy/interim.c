@@ -37,13 +37,16 @@ interim_reason(unsigned status)
 	}
 }
 
-/* Cookies are for the final response to set; its framing is not this one's. */
+/*
+ * Cookies are for the final response to set; its framing is not this one's; and Location makes an
+ * answer of a block (RFC 3875 section 6.3.2).
+ */
 static bool
 interim_drops(const struct flight *f, struct slice name)
 {
 	return !landing_passes_on(f, name) || slice_equal_nocase(name, SLICE("set-cookie")) ||
 	       slice_equal_nocase(name, SLICE("content-length")) ||
-	       slice_equal_nocase(name, SLICE("status"));
+	       slice_equal_nocase(name, SLICE("location"));
 }
 
 /* Only to who it was begun for: whoever else waits may yet be given another response than this

@@ -44,7 +44,9 @@ landing_names_a_file(const struct flight *f, struct slice name)
 bool
 landing_passes_on(const struct flight *f, struct slice name)
 {
-	return !landing_is_for_cache(name) && !landing_names_a_file(f, name);
+	/* RFC 3875 section 6.3.3: to the web server Status is the answer's own. */
+	return !landing_is_for_cache(name) && !landing_names_a_file(f, name) &&
+	       !slice_equal_nocase(name, SLICE("status"));
 }
 
 static int
