@@ -65,17 +65,17 @@ delivery_put_range(struct flight *f, struct exchange *x, struct buf *out)
 		.last_modified = f->last_modified,
 		.response_s = f->response_s,
 		.body_bytes = spool_end(f) };
-	struct range range = { 0, 0 };
+	struct range_set set = { 0 };
 
 	if (f->plan.action != PLAN_CACHE || f->state != FLIGHT_WHOLE || f->end != FETCH_WHOLE ||
 	    !spool_has_all(f))
 		return RANGE_WHOLE;
-	enum range_verdict verdict = reply_range(x, &entry, &range, out);
-	if (verdict == RANGE_WHOLE)
-		return verdict;
+	enum range_verdict verdict = reply_range(x, &entry, &set, out);
+	if (verdict == RANGE_WHOLE || verdict == RANGE_SEVERAL)
+		return RANGE_WHOLE;
 	x->status = verdict == RANGE_PART ? 206 : 416;
-	x->body_at = range.first;
-	x->body_end = range.first + range.length;
+	x->body_at = set.items[0].first;
+	x->body_end = set.items[0].first + set.items[0].length;
 	delivery_put_age(f, out);
 	delivery_end_head(f, x, out);
 	return verdict;
@@ -112,6 +112,7 @@ delivery_make_head(struct flight *f, struct exchange *x, struct buf *out)
 	case RANGE_UNSATISFIABLE:
 		return false;
 	case RANGE_WHOLE:
+	case RANGE_SEVERAL: /* The next one, from the store, gets them. */
 		break;
 	}
 	delivery_put_head(f, x, out);

@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "conn.h"
 #include "http/validation.h"
+#include "multipart.h"
 #include "route/scopetext.h"
 
 #include <inttypes.h>
@@ -262,8 +263,8 @@ reply_cut_body(struct iovec *parts, size_t n, const struct range *range)
 }
 
 enum range_verdict
-reply_range(
-    const struct exchange *x, const struct store_entry *entry, struct range *range, struct buf *out)
+reply_range(const struct exchange *x, const struct store_entry *entry, struct range_set *set,
+    struct buf *out)
 {
 	struct slice value = reply_request_field(x, SLICE("range"));
 
@@ -272,12 +273,13 @@ reply_range(
 	    !range_if_range(reply_request_field(x, SLICE("if-range")), entry->etag,
 		entry->last_modified, entry->response_s))
 		return RANGE_WHOLE;
-	enum range_verdict verdict = range_read(value, entry->body_bytes, range);
+	enum range_verdict verdict = range_read(value, entry->body_bytes, set);
 	switch (verdict) {
 	case RANGE_WHOLE:
+	case RANGE_SEVERAL:
 		break;
 	case RANGE_PART:
-		reply_put_range_head(entry->head, entry->body_bytes, range, out);
+		reply_put_range_head(entry->head, entry->body_bytes, &set->items[0], out);
 		break;
 	case RANGE_UNSATISFIABLE:
 		reply_put_range_head(entry->head, entry->body_bytes, NULL, out);
@@ -311,6 +313,30 @@ reply_send_file(struct exchange *x, const struct range *range, struct iovec *par
 	conn_send_file(x, parts, REPLY_BODY_PARTS, &file);
 }
 
+/* Several ranges, copied. Returns false where they cannot be had: then the whole is sent. */
+static bool
+reply_hit_several(struct exchange *x, const struct store_entry *entry, const struct range_set *set,
+    size_t n_body, struct slice end)
+{
+	const struct multipart_source from = { .head = entry->head,
+		.size_bytes = entry->body_bytes,
+		.pieces = (struct iovec *)x->worker->parts.items + REPLY_BODY_PARTS,
+		.n = n_body,
+		.fd = x->file.open ? x->file.fd : -1 };
+	struct buf head = { 0 }, body = { 0 };
+	bool made = multipart_make(&from, set, &head, &body) == 0;
+
+	if (made) {
+		const struct iovec parts[] = { { head.data, head.len },
+			{ (void *)(uintptr_t)end.at, end.len }, { body.data, body.len } };
+		x->status = 206;
+		conn_send(x, parts, COUNT(parts));
+	}
+	buf_free(&head);
+	buf_free(&body);
+	return made;
+}
+
 void
 reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, int64_t now_s,
     enum reply_hit how)
@@ -319,18 +345,19 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 	int64_t since_s = now_s - entry->response_s;
 	int64_t age_s = entry->aging.age_s + (since_s > 0 ? since_s : 0);
 	struct buf head = { 0 }, *end = &x->worker->text;
+	const struct range whole = { 0, entry->body_bytes };
 	bool not_modified =
 	    entry->status == 200 &&
 	    reply_not_modified(x, entry->etag, entry->last_modified, entry->head, now_s, &head);
 
 	if (how != REPLY_HIT_VALIDATED)
 		metric_add(how == REPLY_HIT_FRESH ? METRIC_HITS : METRIC_STALE_HITS, 1);
-	struct range range = { 0, entry->body_bytes };
+	struct range_set set;
 	enum range_verdict part = RANGE_WHOLE;
 
 	/* Where the web server sends the file, it finds the range itself. */
 	if (!not_modified && !(x->file.open && x->site->config->dory.sendfile_header != NULL))
-		part = reply_range(x, entry, &range, &head);
+		part = reply_range(x, entry, &set, &head);
 	x->status = not_modified                  ? 304
 		    : part == RANGE_PART          ? 206
 		    : part == RANGE_UNSATISFIABLE ? 416
@@ -342,16 +369,19 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 	bool body = !not_modified && part != RANGE_UNSATISFIABLE && !reply_is_head_only(x);
 	bool file = body && x->file.open;
 	if (part == RANGE_PART && !file)
-		n_body = reply_cut_body(parts + REPLY_BODY_PARTS, n_body, &range);
+		n_body = reply_cut_body(parts + REPLY_BODY_PARTS, n_body, &set.items[0]);
 	buf_clear(end);
 	if (file)
 		file = !reply_put_path(x, entry, end);
 	reply_end_hit(x, entry, age_s, how, end);
 	parts[1] = (struct iovec){ end->data, end->len };
+	if (part == RANGE_SEVERAL && buf_error(end) == 0 &&
+	    reply_hit_several(x, entry, &set, n_body, buf_as_slice(end)))
+		return;
 	if (buf_error(&head) != 0 || buf_error(end) != 0)
 		reply_error(x, 503, "out of memory");
 	else if (file)
-		reply_send_file(x, &range, parts);
+		reply_send_file(x, part == RANGE_PART ? &set.items[0] : &whole, parts);
 	else
 		conn_send(x, parts, REPLY_BODY_PARTS + (body ? n_body : 0));
 	buf_free(&head);

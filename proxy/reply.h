@@ -31,12 +31,12 @@ bool reply_not_modified(const struct exchange *x, struct slice etag, struct slic
     struct slice head, int64_t now_s, struct buf *out);
 
 /*
- * Which part of a whole 200 does the request ask for (RFC 9110 section 14)? Where it is not all of
- * it, `out` gets the head of a 206 or 416, and `range` is set for the former. Of `entry` status,
- * head, validators, length and time of arrival are looked at.
+ * Which parts of a whole 200 does the request ask for (RFC 9110 section 14)? Where it is one, or
+ * none that there is, `out` gets the head of a 206 or 416. Of `entry` status, head, validators,
+ * length and time of arrival are looked at.
  */
 enum range_verdict reply_range(const struct exchange *x, const struct store_entry *entry,
-    struct range *range, struct buf *out);
+    struct range_set *set, struct buf *out);
 
 /* What Cache-Status says of a fetch (RFC 9211 section 2). */
 struct reply_fetch {

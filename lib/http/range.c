@@ -1,4 +1,4 @@
-/* range.c -- Which part of a stored body a Range field asks for (RFC 9110 section 14). */
+/* range.c -- Which parts of a stored body a Range field asks for (RFC 9110 section 14). */
 #include "http/range.h"
 
 #include "http/date.h"
@@ -34,17 +34,13 @@ range_read_suffix(struct slice text, uint64_t size_bytes, struct range *out)
 	return RANGE_PART;
 }
 
-enum range_verdict
-range_read(struct slice value, uint64_t size_bytes, struct range *out)
+/* One of the list: `2-5`, `2-`, `-5`. */
+static enum range_verdict
+range_read_one(struct slice text, uint64_t size_bytes, struct range *out)
 {
 	uint64_t first, last = UINT64_MAX;
-	struct slice end = value, unit = slice_cut(&end, '=');
+	struct slice end = text, start = slice_cut(&end, '-');
 
-	if (value.at == NULL || end.at == NULL || size_bytes == 0 ||
-	    !slice_equal_nocase(unit, SLICE("bytes")))
-		return RANGE_WHOLE;
-	end = slice_trim(end);
-	struct slice start = slice_cut(&end, '-');
 	if (end.at == NULL)
 		return RANGE_WHOLE;
 	if (start.len == 0)
@@ -58,6 +54,71 @@ range_read(struct slice value, uint64_t size_bytes, struct range *out)
 		last = size_bytes - 1;
 	*out = (struct range){ first, last - first + 1 };
 	return RANGE_PART;
+}
+
+static bool
+range_touches(const struct range *a, const struct range *b)
+{
+	return a->first <= b->first + b->length && b->first <= a->first + a->length;
+}
+
+static struct range
+range_join(const struct range *a, const struct range *b)
+{
+	uint64_t first = a->first < b->first ? a->first : b->first;
+	uint64_t a_end = a->first + a->length, b_end = b->first + b->length;
+
+	return (struct range){ first, (a_end > b_end ? a_end : b_end) - first };
+}
+
+/* Section 15.3.7.2: those that overlap become one; the others stay in the order asked for. */
+static void
+range_add(struct range_set *set, struct range range)
+{
+	size_t at = set->n, i = 0;
+
+	while (i < set->n) {
+		if (!range_touches(&set->items[i], &range)) {
+			i++;
+			continue;
+		}
+		range = range_join(&set->items[i], &range);
+		set->n--;
+		memmove(&set->items[i], &set->items[i + 1], (set->n - i) * sizeof(range));
+		at = i < at ? i : at;
+		i = 0; /* It is larger now, and may touch those before. */
+	}
+	at = at < set->n ? at : set->n;
+	memmove(&set->items[at + 1], &set->items[at], (set->n - at) * sizeof(range));
+	set->items[at] = range;
+	set->n++;
+}
+
+enum range_verdict
+range_read(struct slice value, uint64_t size_bytes, struct range_set *out)
+{
+	struct slice rest = value, unit = slice_cut(&rest, '=');
+	size_t asked = 0;
+
+	out->n = 0;
+	if (value.at == NULL || rest.at == NULL || size_bytes == 0 ||
+	    !slice_equal_nocase(unit, SLICE("bytes")))
+		return RANGE_WHOLE;
+	while (rest.at != NULL) {
+		struct range range = { 0, 0 };
+		struct slice text = slice_trim(slice_cut(&rest, ','));
+		/* RFC 9110 section 5.6.1.2: empty elements of a list do not count. */
+		if (text.len == 0)
+			continue;
+		enum range_verdict verdict = range_read_one(text, size_bytes, &range);
+		if (verdict == RANGE_WHOLE || asked++ == RANGE_SET_MAX)
+			return RANGE_WHOLE;
+		if (verdict == RANGE_PART)
+			range_add(out, range);
+	}
+	if (asked == 0)
+		return RANGE_WHOLE;
+	return out->n == 0 ? RANGE_UNSATISFIABLE : out->n == 1 ? RANGE_PART : RANGE_SEVERAL;
 }
 
 bool

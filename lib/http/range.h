@@ -1,4 +1,4 @@
-/* range.h -- Which part of a stored body a Range field asks for (RFC 9110 section 14). */
+/* range.h -- Which parts of a stored body a Range field asks for (RFC 9110 section 14). */
 #ifndef DORY_HTTP_RANGE_H
 #define DORY_HTTP_RANGE_H
 
@@ -7,6 +7,7 @@
 enum range_verdict {
 	RANGE_WHOLE,         /* There is no range, or one that is to be ignored. */
 	RANGE_PART,          /* 206. */
+	RANGE_SEVERAL,       /* 206 of several parts, or as if there was no range. */
 	RANGE_UNSATISFIABLE, /* 416. */
 };
 
@@ -14,16 +15,24 @@ struct range {
 	uint64_t first, length;
 };
 
+/* Apart from each other: what overlaps or adjoins has become one. In the order asked for. */
+enum { RANGE_SET_MAX = 16 };
+struct range_set {
+	struct range items[RANGE_SET_MAX + 1];
+	size_t n;
+};
+
 /*
- * One byte range: `bytes=2-5`, `bytes=2-`, `bytes=-5`. What is malformed or of another unit is
- * ignored, and so are several ranges: many small or overlapping ones can cost more than the whole
- * (section 14.2). Nothing overflows: a number too large is one beyond the end.
+ * Byte ranges: `bytes=2-5`, `bytes=2-`, `bytes=-5`, `bytes=0-1, 5-`. What is malformed or of
+ * another unit is ignored, and so are more than RANGE_SET_MAX: many small ones cost more than the
+ * whole (section 14.2). Nothing overflows: a number too large is one beyond the end.
  *
  * value:      of the request's Range, at == NULL where absent.
  * size_bytes: of the whole body; of an empty one there are no parts.
- * out:        set where RANGE_PART: at least one byte, within the body.
+ * out:        set where RANGE_PART, to one, and RANGE_SEVERAL: each at least one byte, within the
+ *             body, and together no more than it.
  */
-enum range_verdict range_read(struct slice value, uint64_t size_bytes, struct range *out);
+enum range_verdict range_read(struct slice value, uint64_t size_bytes, struct range_set *out);
 
 /*
  * Does If-Range let the range stand? By strong comparison of entity-tags, or by a date that is

@@ -1,7 +1,7 @@
 """test_ranges.py -- Parts of a stored response (RFC 9110 section 14), through both servers."""
 import unittest
 
-from backend import page
+from backend import Answer, page
 from testsite import Apache, SiteCase
 
 ROUTES = """
@@ -14,6 +14,21 @@ bloat = page(name)
 """
 SIZES = {"record": 1000, "chunks": 50000, "file": 300000}
 ETAG = '"v1"'
+MOST = 65536  # Of several ranges together; for more there is the whole.
+
+
+def parts_of(r):
+    """Of multipart/byteranges: (Content-Range, Content-Type, body) of each."""
+    kind, _, boundary = r.header("Content-Type").partition("; boundary=")
+    assert kind == "multipart/byteranges" and boundary
+    first, *parts, end = (b"\r\n" + r.body).split(b"\r\n--" + boundary.strip('"').encode())
+    assert (first, end) == (b"", b"--\r\n"), (first[:99], end[:99])
+    found = []
+    for part in parts:
+        head, _, body = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        found.append((fields["Content-Range"], fields["Content-Type"], body))
+    return found
 
 
 class Ranges(SiteCase):
@@ -64,6 +79,44 @@ class Ranges(SiteCase):
     def test_validators_come_before_the_range(self):
         r = self.ask("record", "bytes=0-1", if_none_match=ETAG)
         self.assertEqual((r.status, r.body), (304, b""))
+
+    def test_several_ranges_are_parts_of_one_answer(self):
+        for name, body in self.bodies.items():
+            size = len(body)
+            for value, spans in (("bytes=0-0,-1", [(0, 0), (size - 1, size - 1)]),
+                                 ("bytes=700-,4-9,1-5", [(700, size - 1), (1, 9)]),
+                                 (f"bytes=2-3,{size}-,5-5,", [(2, 3), (5, 5)])):
+                with self.subTest(name=name, value=value):
+                    r = self.ask(name, value)
+                    if r.status == 200:
+                        self.assertGreater(sum(b - a + 1 for a, b in spans), MOST)
+                        self.assertTrue(r.body == body)
+                        continue
+                    self.assertEqual((r.status, r.header("Content-Range")), (206, None))
+                    self.assertEqual(r.header("Content-Length"), str(len(r.body)))
+                    self.assertEqual((r.header("X-Mark"), r.header("ETag")), ("kept", ETAG))
+                    self.assertTrue(sorted(parts_of(r)) == sorted(
+                        (f"bytes {a}-{b}/{size}", "text/html", body[a:b + 1])
+                        for a, b in spans))
+        self.assertEqual(self.backend.count(), len(self.bodies))
+
+    def test_several_that_are_one_or_none_are_no_multipart(self):
+        r = self.ask("record", "bytes=0-4,5-9,2-")
+        self.assertEqual((r.status, r.body), (206, self.bodies["record"]))
+        self.assertEqual(self.ask("record", "bytes=1000-,-0").status, 416)
+
+    def test_if_range_and_validators_hold_for_several(self):
+        r = self.ask("record", "bytes=0-1,4-5", if_range='"v2"')
+        self.assertEqual((r.status, r.body), (200, self.bodies["record"]))
+        self.assertEqual(self.ask("record", "bytes=0-1,4-5", if_range=ETAG).status, 206)
+        self.assertEqual(self.ask("record", "bytes=0-1,4-5", if_none_match=ETAG).status, 304)
+
+    def test_a_status_field_of_the_backend_has_no_say(self):
+        self.backend.on("/page/odd", Answer(b"0123", headers=(("Status", "404 Not Found"),)))
+        self.assertEqual(self.site.get("/page/odd").status, 200)
+        self.site.wait_for_metric("stored", len(SIZES) + 1)
+        r = self.ask("odd", "bytes=1-1")
+        self.assertEqual((r.status, r.body), (206, b"1"))
 
     def test_many_ranges_cost_no_more_than_the_whole(self):
         r = self.ask("record", "bytes=" + ",".join(["0-"] * 1000))

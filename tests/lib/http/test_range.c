@@ -1,6 +1,8 @@
-/* test_range.c -- A Range field names one part of a body, or none. */
+/* test_range.c -- A Range field names parts of a body, or none. */
 #include "http/range.h"
 #include "suite.h"
+
+#include <inttypes.h>
 
 enum { NOW_S = 1767225600 }; /* 2026-01-01 */
 
@@ -15,8 +17,8 @@ static const struct {
 	{ "bytes=500-999", 10000, RANGE_PART, 500, 500 },
 	{ "bytes=-500", 10000, RANGE_PART, 9500, 500 },
 	{ "bytes=9500-", 10000, RANGE_PART, 9500, 500 },
-	{ "bytes=0-0,-1", 10000, RANGE_WHOLE, 0, 0 },
-	{ "bytes=500-600,601-999", 10000, RANGE_WHOLE, 0, 0 },
+	{ "bytes=500-600,601-999", 10000, RANGE_PART, 500, 500 },
+	{ "bytes=500-700,601-999", 10000, RANGE_PART, 500, 500 },
 	{ "BYTES=1-1", 3, RANGE_PART, 1, 1 },
 	{ "bytes= 1-1 ", 3, RANGE_PART, 1, 1 },
 	{ "bytes=2-9", 3, RANGE_PART, 2, 1 },
@@ -48,13 +50,63 @@ static const struct {
 
 START_TEST(ranges_are_read)
 {
-	struct range range = { 0, 0 };
+	struct range_set set = { 0 };
 	enum range_verdict got =
-	    range_read(slice_of(read_cases[_i].value), read_cases[_i].size, &range);
+	    range_read(slice_of(read_cases[_i].value), read_cases[_i].size, &set);
 
 	ck_assert_msg(got == read_cases[_i].want, "%s", read_cases[_i].value);
-	ck_assert_uint_eq(range.first, read_cases[_i].first);
-	ck_assert_uint_eq(range.length, read_cases[_i].length);
+	ck_assert_uint_eq(set.items[0].first, read_cases[_i].first);
+	ck_assert_uint_eq(set.items[0].length, read_cases[_i].length);
+}
+END_TEST
+
+#define NINE "0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16,"
+
+static const struct {
+	const char *value;
+	uint64_t size;
+	enum range_verdict want;
+	const char *parts;
+} set_cases[] = {
+	/* RFC 9110 section 14.1.2. */
+	{ "bytes=0-0,-1", 10000, RANGE_SEVERAL, "0-0 9999-9999 " },
+	{ "bytes= 0-999, 4500-5499, -1000", 10000, RANGE_SEVERAL, "0-999 4500-5499 9000-9999 " },
+	/* In the order asked for; what overlaps stands where the first of it was. */
+	{ "bytes=8-9,0-1", 10, RANGE_SEVERAL, "8-9 0-1 " },
+	{ "bytes=6-7,0-1,8-9,3-3", 10, RANGE_SEVERAL, "6-9 0-1 3-3 " },
+	{ "bytes=0-1,4-5,8-9,2-3", 10, RANGE_SEVERAL, "0-5 8-9 " },
+	{ "bytes=0-1,4-5,8-9,1-8", 10, RANGE_PART, "0-9 " },
+	{ "bytes=0-,0-,0-,-5", 10, RANGE_PART, "0-9 " },
+	/* What there is not is left out. */
+	{ "bytes=20-,0-0", 10, RANGE_PART, "0-0 " },
+	{ "bytes=20-,-0", 10, RANGE_UNSATISFIABLE, "" },
+	{ "bytes=,0-0,, ,2-2,", 10, RANGE_SEVERAL, "0-0 2-2 " },
+	{ "bytes=,", 10, RANGE_WHOLE, "" },
+	{ "bytes=0-0,x", 10, RANGE_WHOLE, NULL },
+	{ "bytes=0-0,2-1", 10, RANGE_WHOLE, NULL },
+	/* As many as there may be, and one more. */
+	{ "bytes=" NINE "18-18,20-20,22-22,24-24,26-26,28-28,30-30", 99, RANGE_SEVERAL,
+	    "0-0 2-2 4-4 6-6 8-8 10-10 12-12 14-14 16-16 18-18 20-20 22-22 24-24 26-26 28-28 "
+	    "30-30 " },
+	{ "bytes=" NINE NINE, 99, RANGE_WHOLE, NULL },
+	{ "bytes=0-0,18446744073709551614-", UINT64_MAX, RANGE_SEVERAL,
+	    "0-0 18446744073709551614-18446744073709551614 " },
+};
+
+START_TEST(several_ranges_are_read)
+{
+	struct range_set set;
+	struct buf text = { 0 };
+	enum range_verdict got =
+	    range_read(slice_of(set_cases[_i].value), set_cases[_i].size, &set);
+
+	ck_assert_msg(got == set_cases[_i].want, "%s", set_cases[_i].value);
+	for (size_t i = 0; i < set.n; i++)
+		buf_printf(&text, "%" PRIu64 "-%" PRIu64 " ", set.items[i].first,
+		    set.items[i].first + set.items[i].length - 1);
+	if (set_cases[_i].parts != NULL)
+		ck_assert(slice_equal(buf_as_slice(&text), slice_of(set_cases[_i].parts)));
+	buf_free(&text);
 }
 END_TEST
 
@@ -94,6 +146,7 @@ main(void)
 {
 	TCase *tests = tcase_create("range");
 	tcase_add_loop_test(tests, ranges_are_read, 0, COUNT(read_cases));
+	tcase_add_loop_test(tests, several_ranges_are_read, 0, COUNT(set_cases));
 	tcase_add_loop_test(tests, if_range_compares_strongly, 0, COUNT(if_range_cases));
 	return suite_run("lib/http/range", tests);
 }

@@ -1,0 +1,117 @@
+/* multipart.c -- Several ranges of one body as multipart/byteranges (RFC 9110 section 14.6). */
+#include "multipart.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* Too long to be met in a body by chance, or to be guessed by who wrote that. */
+enum { MULTIPART_BOUNDARY = 24 };
+
+static int
+multipart_make_boundary(char out[2 * MULTIPART_BOUNDARY + 1])
+{
+	unsigned char bytes[MULTIPART_BOUNDARY];
+
+	if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != (ssize_t)sizeof(bytes))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
+}
+
+/* What the 200 has, but its length, and its type, which goes to each part. Returns the type. */
+static struct slice
+multipart_put_head(struct slice head, struct buf *out)
+{
+	struct slice type = { NULL, 0 };
+
+	(void)slice_cut(&head, '\n'); /* Status */
+	buf_text(out, "Status: 206\r\n");
+	while (head.at != NULL && head.len > 0) {
+		struct slice line = slice_cut(&head, '\n'), value = line;
+		struct slice name = slice_cut(&value, ':');
+		if (slice_equal_nocase(name, SLICE("content-length")))
+			continue;
+		if (slice_equal_nocase(name, SLICE("content-type"))) {
+			type = line;
+			continue;
+		}
+		buf_slice(out, line);
+		buf_char(out, '\n');
+	}
+	return type;
+}
+
+static int
+multipart_read(int fd, const struct range *range, struct buf *out)
+{
+	char *at = buf_reserve(out, (size_t)range->length);
+	uint64_t done = 0;
+
+	if (at == NULL)
+		return -ENOMEM;
+	while (done < range->length) {
+		ssize_t n = pread(
+		    fd, at + done, (size_t)(range->length - done), (off_t)(range->first + done));
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return -EIO;
+		done += n > 0 ? (uint64_t)n : 0;
+	}
+	out->len += (size_t)range->length;
+	return 0;
+}
+
+static void
+multipart_copy(const struct multipart_source *from, const struct range *range, struct buf *out)
+{
+	uint64_t skip = range->first, left = range->length;
+
+	for (size_t i = 0; i < from->n && left > 0; i++) {
+		const struct iovec *piece = &from->pieces[i];
+		size_t gone = skip < piece->iov_len ? (size_t)skip : piece->iov_len;
+		size_t len = piece->iov_len - gone;
+		len = len < left ? len : (size_t)left;
+		buf_append(out, (const char *)piece->iov_base + gone, len);
+		skip -= gone;
+		left -= len;
+	}
+}
+
+int
+multipart_make(const struct multipart_source *from, const struct range_set *set, struct buf *head,
+    struct buf *body)
+{
+	char boundary[2 * MULTIPART_BOUNDARY + 1];
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		if (set->items[i].length > MULTIPART_MAX - total)
+			return -EFBIG;
+		total += set->items[i].length;
+	}
+	int rc = multipart_make_boundary(boundary);
+	struct slice type = multipart_put_head(from->head, head);
+	for (size_t i = 0; i < set->n && rc == 0; i++) {
+		const struct range *range = &set->items[i];
+		buf_printf(body, "%s--%s\r\n", i > 0 ? "\r\n" : "", boundary);
+		buf_slice(body, type);
+		buf_printf(body,
+		    "%sContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
+		    type.len > 0 ? "\n" : "", range->first, range->first + range->length - 1,
+		    from->size_bytes);
+		if (from->fd >= 0)
+			rc = multipart_read(from->fd, range, body);
+		else
+			multipart_copy(from, range, body);
+	}
+	if (rc != 0)
+		return rc;
+	buf_printf(body, "\r\n--%s--\r\n", boundary);
+	buf_printf(head,
+	    "Content-Type: multipart/byteranges; boundary=%s\r\nContent-Length: %zu\r\n", boundary,
+	    body->len);
+	return buf_error(body) != 0 ? -ENOMEM : buf_error(head);
+}
