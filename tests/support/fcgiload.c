@@ -25,16 +25,20 @@ enum {
 	RECORD_STDOUT = 6,
 	RECORD_HEAD = 8,
 	REQUEST_MAX = 8 << 10,
+	NUMBERS_MAX = 4,
 	PATHS_MAX = 64,
 	INPUT_MAX = 256 << 10,
 	BLOCK_MAX = 16 << 10, /* Of an answer's header block. */
 	EVENTS_MAX = 64,
 	CONNECTIONS_MAX = 4096,
+	NUMBER_LEN = 8, /* Digits, where each request has a path of its own. */
 };
 
 struct request {
 	unsigned char bytes[REQUEST_MAX];
 	size_t len;
+	size_t numbers[NUMBERS_MAX];
+	unsigned n_numbers;
 };
 
 /* One connection and the answer that it is reading. */
@@ -56,7 +60,7 @@ static struct {
 	socklen_t address_len;
 	struct request requests[PATHS_MAX];
 	unsigned n_paths, next_path;
-	bool keep;
+	bool keep, numbered;
 	int epoll;
 	uint64_t limit, begun, done, errors, body_bytes;
 	struct latencies latencies;
@@ -156,6 +160,26 @@ request_make(struct request *r, const char *path, bool keep)
 	request_record(r, RECORD_STDIN, NULL, 0);
 }
 
+/* Put it in place of what stands where the path had its zeros, or the number before. */
+static void
+request_number(struct request *r, uint64_t number)
+{
+	char digits[32];
+	int n = snprintf(digits, sizeof(digits), "%08llu", (unsigned long long)number);
+
+	for (unsigned i = 0; i < r->n_numbers && n == NUMBER_LEN; i++)
+		memcpy(r->bytes + r->numbers[i], digits, NUMBER_LEN);
+}
+
+static void
+request_find_numbers(struct request *r)
+{
+	for (size_t at = 0; at + NUMBER_LEN <= r->len && r->n_numbers < NUMBERS_MAX; at++) {
+		if (memcmp(r->bytes + at, "00000000", NUMBER_LEN) == 0)
+			r->numbers[r->n_numbers++] = at;
+	}
+}
+
 static void
 client_drop(struct client *c)
 {
@@ -184,8 +208,10 @@ client_begin(struct client *c)
 {
 	if (load.begun == load.limit)
 		return false;
-	const struct request *r = &load.requests[load.next_path++ % load.n_paths];
+	struct request *r = &load.requests[load.next_path++ % load.n_paths];
 	load.begun++;
+	if (load.numbered)
+		request_number(r, load.begun);
 	c->began_us = latencies_clock_us(CLOCK_MONOTONIC);
 	c->head_have = c->content = c->padding = c->block_have = 0;
 	c->block_ended = false;
@@ -360,7 +386,7 @@ main(int argc, char **argv)
 	int option;
 
 	load.limit = UINT64_MAX;
-	while ((option = getopt_long(argc, argv, "a:c:d:kn:p:", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "a:c:d:kn:p:u", longs, NULL)) != -1) {
 		if (option == 'a')
 			address = optarg;
 		else if (option == 'c')
@@ -369,6 +395,8 @@ main(int argc, char **argv)
 			seconds = strtod(optarg, NULL);
 		else if (option == 'k')
 			load.keep = true;
+		else if (option == 'u')
+			load.numbered = true;
 		else if (option == 'n')
 			load.limit = strtoull(optarg, NULL, 10);
 		else if (option == 'p' && load.n_paths < PATHS_MAX)
@@ -381,13 +409,16 @@ main(int argc, char **argv)
 	if (wrong || address == NULL || n_clients < 1 || n_clients > CONNECTIONS_MAX ||
 	    seconds <= 0 || seconds > 3600 || optind < argc) {
 		fputs("usage: fcgiload -a unix:PATH|HOST:PORT [-c CONNECTIONS] [-d SECONDS] [-k] "
-		      "[-n REQUESTS] [-p PATH]... [--pid PID]\n",
+		      "[-n REQUESTS] [-p PATH]... [-u] [--pid PID]\n"
+		      "-u: eight zeros in the path become the number of the request\n",
 		    stderr);
 		return 64;
 	}
 	load.n_paths += load.n_paths == 0;
-	for (unsigned i = 0; i < load.n_paths; i++)
+	for (unsigned i = 0; i < load.n_paths; i++) {
 		request_make(&load.requests[i], paths[i], load.keep);
+		request_find_numbers(&load.requests[i]);
+	}
 	load_address(address);
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct client *clients = calloc(n_clients, sizeof(*clients));
