@@ -182,15 +182,21 @@ fetch_set_address(struct fetch *f)
 }
 
 /* The first of the backend's addresses, from the one at hand on, that is not left alone. */
-static bool
+static int
 fetch_pick_address(struct fetch *f)
 {
 	const struct config_backend *backend = f->order.backend;
+	int rc = -ECONNREFUSED;
 
-	while (f->url < backend->urls.n && !breaker_lets_through(f->origin->worker->all->breakers,
-					       fetch_address(f), backend->breaker, clock_mono_ms()))
-		f->url++;
-	return f->url < backend->urls.n;
+	for (; f->url < backend->urls.n; f->url++) {
+		if (!breaker_lets_through(f->origin->worker->all->breakers, fetch_address(f),
+			backend->breaker, clock_mono_ms()))
+			continue;
+		rc = fetch_set_address(f);
+		if (rc != -EHOSTUNREACH)
+			break;
+	}
+	return rc;
 }
 
 /* Returns: 0; -ECONNREFUSED (no address is to be tried now); as fetch_start(). */
@@ -199,17 +205,16 @@ fetch_begin(struct fetch *f)
 {
 	const struct config_backend *backend = f->order.backend;
 
-	if (!fetch_pick_address(f))
-		return -ECONNREFUSED;
+	int rc = fetch_pick_address(f);
+	if (rc != 0)
+		return rc;
+	int64_t left_ms = f->began_ms + backend->timeout_ms - clock_mono_ms();
 	char *url = fetch_order_url(&f->order, f->url, &f->arena);
 	char *method = arena_copy(&f->arena, f->order.method);
 
 	if (url == NULL || method == NULL)
 		return -ENOMEM;
 	f->connected = f->late = false;
-	int rc = fetch_set_address(f);
-	if (rc != 0)
-		return rc;
 	curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
 	curl_easy_setopt(f->easy, CURLOPT_PREREQDATA, f);
 	curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
@@ -218,7 +223,7 @@ fetch_begin(struct fetch *f)
 	curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->fields);
 	curl_easy_setopt(f->easy, CURLOPT_UNIX_SOCKET_PATH, backend->socket);
 	curl_easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
-	curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, (long)backend->timeout_ms);
+	curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, left_ms > 0 ? (long)left_ms : 1L);
 	fetch_set_method(f, method);
 	if (curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
 		return -EINVAL;
@@ -289,6 +294,8 @@ fetch_try_next(struct fetch *f, enum fetch_end end)
 		return false;
 	breaker_failed(f->origin->worker->all->breakers, f->order.backend->name, fetch_address(f),
 	    f->order.backend->breaker, clock_mono_ms());
+	if (clock_mono_ms() - f->began_ms >= f->order.backend->timeout_ms)
+		return false;
 	bool late = f->late;
 	f->url++;
 	if (fetch_begin(f) == 0)
@@ -349,6 +356,7 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	if (f == NULL)
 		return -ENOMEM;
 	f->origin = o;
+	f->began_ms = clock_mono_ms();
 	f->deadline.fire = fetch_late;
 	f->resume.fire = fetch_go_on;
 	f->easy = origin_take_handle(o);

@@ -36,6 +36,7 @@ struct fetch {
 	struct timer deadline;      /* First byte, then between bytes. */
 	struct timer resume;
 	size_t url; /* Which of the backend's is being tried. */
+	int64_t began_ms;
 	int64_t limit_ms;
 	bool connected; /* The request is on its way, or may be. */
 	bool announced; /* `head` was called. */

@@ -193,6 +193,32 @@ class Connecting(SiteCase):
         self.second_url(other.url)
         self.assert_asked_once(other)
 
+    def test_where_the_name_of_one_has_no_address_the_next_is_asked(self):
+        other = self.other_backend()
+        self.second_url(f"http://{'a' * 64}.test:80 {other.url}")
+        self.assertIn("cannot find its address", self.site.doryd.output())
+        self.assert_asked_once(other)
+
+    def test_timeout_is_for_all_urls_together(self):
+        self.second_url(" ".join(self.full_listener() for _ in range(4)) + "\ntimeout = 1500ms")
+        began = time.monotonic()
+        self.assert_plain_error(self.site.doryd.ask("POST", "/other", b"x"), 504)
+        self.assertLess(time.monotonic() - began, 3)  # Each for itself: 4 s.
+
+    def test_what_one_url_has_seen_is_never_sent_to_the_next(self):
+        other = self.other_backend()
+        self.site.configure(origin=f"url = {other.url}\nconnect_timeout = 1s\n"
+                                   "first_byte_timeout = 1s")
+        self.site.doryd.stop()
+        self.site.restart()
+        self.backend.on("/reset", raw(b"", end="reset"))
+        self.backend.hold("/silent")
+        for target, status in (("/reset", 502), ("/silent", 504)):
+            self.assert_plain_error(self.site.doryd.ask("POST", target, b"x" * 100000), status)
+            self.assertEqual(self.backend.count(target), 1)
+        self.backend.release("/silent")
+        self.assertEqual(other.requests(), [])
+
     def test_where_one_url_hangs_the_next_is_asked(self):
         other = self.other_backend()
         self.second_url(f"{self.full_listener()} {other.url}")
