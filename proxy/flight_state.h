@@ -33,6 +33,7 @@ struct flight_lane {
 	char *backend;
 	struct flight *first_queued;
 	struct flight **last_queued;
+	bool running; /* By lane_run(), which is not to be called from within itself. */
 };
 
 enum { FLIGHT_BUCKETS = 4096 };

@@ -67,14 +67,19 @@ lane_unqueue(struct flight *f)
 	atomic_fetch_sub(&site_places(f->site, f->plan.backend)->queued, 1);
 }
 
+/* A fetch that fails before it begins gives up its place from within: the loop sees to the next. */
 static void
 lane_run(struct flight_lane *lane)
 {
+	if (lane->running)
+		return;
+	lane->running = true;
 	while (lane->first_queued != NULL && lane_take_place(lane->first_queued)) {
 		struct flight *f = lane->first_queued;
 		lane_unqueue(f);
 		flight_depart(f);
 	}
+	lane->running = false;
 }
 
 void
@@ -83,7 +88,7 @@ lane_queue_late(struct timer *timer)
 	struct flight *f = FLIGHT_OF(timer, patience);
 
 	lane_unqueue(f);
-	flight_fail(f, FETCH_UNREACHABLE, 503, "too many requests wait for the backend");
+	flight_fail(f, FETCH_UNREACHABLE, 504, "too many requests wait for the backend");
 }
 
 bool

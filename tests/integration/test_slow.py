@@ -1,12 +1,17 @@
-"""test_slow.py -- 2,000 slow fetches do not slow down hits."""
+"""test_slow.py -- Many slow fetches, or fetches that never end, do nothing to hits."""
 import os
 import resource
+import socket
 import subprocess
+import time
 
 import fcgi
 from testsite import FCGILOAD, SiteCase
 
 SLOW = 2000
+SILENT = 1000
+MEMORY_KB = 64 * 1024
+STACK = 256 * 1024  # Bytes, for each thread of a doryd that is given no more.
 # A build with sanitizers is several times slower; what is promised is promised of a normal one.
 P99_US = 50000 if os.environ.get("DORY_SANITIZED") else 10000
 
@@ -35,21 +40,30 @@ timeout = 1h
     def p99_us(self, *args):
         command = [FCGILOAD, "-a", "unix:" + self.site.socket, "-c", "4", "-n", "1000", "-d", "20",
                    "-p", "/page", *args]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         numbers = dict(word.split("=") for word in done.stdout.split())
         self.assertEqual((numbers["requests"], numbers["errors"]), ("1000", "0"))
         return int(numbers["p99_us"])
 
-    def test_hits_stay_fast_beside_2000_slow_misses(self):
-        self.assertEqual(self.site.doryd.ask("GET", "/page").text, "default")
-        self.site.wait_for_metric("stored", 1)
-        self.backend.on("/slow", lambda request: "slow " + request.target)
-        self.backend.hold("/slow")
+    def crowd(self, n, timeout=60):
+        """So many requests that nobody has answered yet."""
         waiting = []
-        for i in range(SLOW):
-            c = fcgi.Connection(self.site.socket, timeout=60)
+        for i in range(n):
+            c = fcgi.Connection(self.site.socket, timeout=timeout)
             self.addCleanup(c.close)
             waiting.append(c.begin("GET", f"/slow?n={i}"))
+        return waiting
+
+    def store_page(self):
+        self.assertEqual(self.site.doryd.ask("GET", "/page").text, "default")
+        self.site.wait_for_metric("stored", 1)
+
+    def test_hits_stay_fast_beside_2000_slow_misses(self):
+        self.store_page()
+        self.backend.on("/slow", lambda request: "slow " + request.target)
+        self.backend.hold("/slow")
+        waiting = self.crowd(SLOW)
         self.backend.wait_for("/slow", SLOW, timeout=60)
         self.assertLess(self.p99_us("-k"), P99_US)
         self.assertLess(self.p99_us(), P99_US)
@@ -57,3 +71,57 @@ timeout = 1h
         for i, c in enumerate(waiting):
             self.assertEqual(c.read().text, f"slow /slow?n={i}")
         self.assertEqual(self.backend.count("/slow"), SLOW)
+
+    def restart(self, origin):
+        self.site.configure(origin=origin)
+        self.site.doryd.stop()
+        self.site.restart()
+
+    def memory_kb(self):
+        """The most that doryd has had of it."""
+        with open(f"/proc/{self.site.doryd.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
+
+    def assert_silence_is_504(self, max_fetches):
+        self.restart(f"max_fetches = {max_fetches}\nconnect_timeout = 2s\nfirst_byte_timeout = 4s")
+        self.store_page()
+        self.p99_us("-k")  # Its own Host makes another key: stored from here on.
+        self.backend.hold("/slow")
+        waiting = self.crowd(SILENT)
+        asked = time.monotonic()
+        self.backend.wait_for("/slow", min(SILENT, max_fetches))
+        p99_us = self.p99_us("-k")
+        self.assertLess(p99_us, P99_US)
+        self.assertEqual([c.read().status for c in waiting], [504] * SILENT)
+        took, memory_kb = time.monotonic() - asked, self.memory_kb()
+        print(f"# {SILENT} at a silent backend, max_fetches = {max_fetches}: {took:.1f} s, "
+              f"p99 of hits {p99_us} us, {memory_kb // 1024} MiB at most", flush=True)
+        self.assertLess(took, 4 + 2 + 6)  # Of a busy machine too; in turns it would be an hour.
+        self.backend.release("/slow")
+        if "DORY_SANITIZED" not in os.environ:  # A sanitizer has memory of its own.
+            self.assertLess(memory_kb, MEMORY_KB)
+
+    def test_1000_requests_to_a_silent_backend_are_answered_in_time(self):
+        self.assert_silence_is_504(4000)
+
+    def test_those_who_wait_for_a_place_at_it_are_too(self):
+        self.assert_silence_is_504(128)
+
+    def test_many_who_wait_for_a_backend_that_is_down_cost_no_stack(self):
+        """The breaker opens: the queue goes at once, each that fails giving the next its place."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.addCleanup(listener.close)
+        for _ in range(4):
+            filler = socket.socket()
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        limits = resource.getrlimit(resource.RLIMIT_STACK)
+        resource.setrlimit(resource.RLIMIT_STACK, (STACK, limits[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_STACK, limits)
+        self.backend.stop()
+        self.restart("url = http://127.0.0.1:%d\nconnect_timeout = 3s\nbreaker = 1\n"
+                     "max_fetches = 1" % listener.getsockname()[1])
+        statuses = {c.read().status for c in self.crowd(SLOW)}
+        self.assertLessEqual(statuses, {502, 504})
+        self.assertTrue(self.site.doryd.is_alive())
