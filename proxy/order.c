@@ -37,6 +37,25 @@ fetch_order_copy(const struct fetch_order *order, struct arena *arena, struct fe
 	return 0;
 }
 
+/* One after the other, NUL-terminated: a fetch has a dozen of these, too many for printf. */
+static char *
+order_join(const struct slice *parts, size_t n, struct arena *arena)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += parts[i].len;
+	char *text = arena_alloc(arena, len + 1), *at = text;
+	for (size_t i = 0; i < n && text != NULL; i++) {
+		if (parts[i].len > 0)
+			memcpy(at, parts[i].at, parts[i].len);
+		at += parts[i].len;
+	}
+	if (text != NULL)
+		*at = '\0';
+	return text;
+}
+
 char *
 fetch_order_url(const struct fetch_order *order, size_t which, struct arena *arena)
 {
@@ -44,8 +63,10 @@ fetch_order_url(const struct fetch_order *order, size_t which, struct arena *are
 
 	while (base.len > 0 && base.at[base.len - 1] == '/')
 		base.len--;
-	return arena_printf(arena, "%.*s%.*s%s%.*s", SLICE_ARGS(base), SLICE_ARGS(order->path),
-	    order->query.at == NULL ? "" : "?", SLICE_ARGS(order->query));
+	const struct slice parts[] = { base, order->path,
+		order->query.at == NULL ? SLICE("") : SLICE("?"), order->query };
+
+	return order_join(parts, COUNT(parts), arena);
 }
 
 char *
@@ -54,7 +75,8 @@ fetch_order_line(const struct fetch_order *order, size_t field, struct arena *ar
 	const struct http_field *at = &order->fields.items[field];
 
 	/* libcurl takes "Name:" as a wish to leave it out; an empty value is written "Name;". */
-	if (at->value.len == 0)
-		return arena_printf(arena, "%.*s;", SLICE_ARGS(at->name));
-	return arena_printf(arena, "%.*s: %.*s", SLICE_ARGS(at->name), SLICE_ARGS(at->value));
+	struct slice between = at->value.len == 0 ? SLICE(";") : SLICE(": ");
+	const struct slice parts[] = { at->name, between, at->value };
+
+	return order_join(parts, COUNT(parts), arena);
 }
