@@ -17,7 +17,7 @@ POWERLOG = os.path.join(BUILD, "tests", "support", "powerlog.so")
 POWERCUT = os.path.join(BUILD, "tests", "support", "powercut")
 SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
 CUTS = int(os.environ.get("DORY_POWERCUTS", "200" if SANITIZED else "2000"))
-SECONDS = float(os.environ.get("DORY_POWERCUT_S", "3"))  # How long the load is recorded.
+SECONDS = float(os.environ.get("DORY_POWERCUT_S", "4"))  # How long the load is recorded.
 SEED = int(os.environ.get("DORY_SEED", "1"))
 KEYS = range(150)
 READERS = 4
@@ -74,6 +74,7 @@ class PowerCut(SiteCase):
         self.marks = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self.addCleanup(os.close, self.marks)
         self.versions = {key: 1 for key in KEYS}
+        self.quiet = threading.Event()  # Nothing is deflated, and so nothing synced, any more.
         self.stop = threading.Event()
         self.faults = []
         for key in KEYS:
@@ -93,12 +94,15 @@ class PowerCut(SiteCase):
             "DORY_POWERLOG_DIR": os.path.join(self.site.dir, "store"),
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
         # Each key has one writer, so that its versions come in order.
-        calls = [(self.deflate, 0), (self.deflate, 1), (self.write, 2)]
-        calls += [(self.read, seed) for seed in range(READERS)]
+        calls = [(self.deflate, 0, self.quiet), (self.deflate, 1, self.quiet),
+                 (self.write, 2, self.quiet)]
+        calls += [(self.read, seed, self.stop) for seed in range(READERS)]
         threads = [threading.Thread(target=self.guarded, args=call) for call in calls]
         for thread in threads:
             thread.start()
-        self.stop.wait(SECONDS)
+        self.stop.wait(SECONDS * 2 / 3)
+        self.quiet.set()
+        self.stop.wait(SECONDS / 3)
         self.stop.set()
         for thread in threads:
             thread.join(WAIT_S)
@@ -110,14 +114,15 @@ class PowerCut(SiteCase):
         self.assertGreater(self.site.metric("evicted"), EVICTED)
         self.site.doryd.stop()
 
-    def guarded(self, run, number):
+    def guarded(self, run, number, end):
         try:
             chance = random.Random(SEED * 100 + number)
             with self.site.doryd.connect() as connection:
-                while not self.stop.is_set():
+                while not end.is_set():
                     run(connection, chance, number)
         except Exception as fault:  # pylint: disable=broad-except
             self.faults.append(repr(fault))
+            self.quiet.set()
             self.stop.set()
 
     def read(self, connection, chance, _):
