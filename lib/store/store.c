@@ -7,8 +7,11 @@
 #include "store/place.h"
 #include "store/trust.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -257,6 +260,19 @@ store_make_tables(struct store *s, char *why)
 	return store_error(rc);
 }
 
+/* LMDB never makes a map smaller, and two processes with two caps would evict each other's. */
+static void
+store_warn_of_size(const struct store *s, const struct store_options *options)
+{
+	if (options->must_exist || s->size_bytes <= STORE_SIZE_MIN ||
+	    s->size_bytes <= options->size_bytes + s->page_bytes)
+		return;
+	log_warn("store %s: was made, or is used by another process, with a size of %" PRIu64
+		 " bytes: that is used, not %" PRIu64 "; set `size` alike everywhere, or, for a "
+		 "smaller store, stop all that use it and remove its directory",
+	    s->path, s->size_bytes, options->size_bytes);
+}
+
 static int
 store_open_files(struct store *s, const struct store_options *options, char *why)
 {
@@ -275,6 +291,8 @@ store_open_files(struct store *s, const struct store_options *options, char *why
 		rc = store_say(s, -EIO, why, "its files are gone again");
 	if (rc == 0 && mdb_reader_check(s->env, &dead) != 0)
 		rc = store_say(s, -EIO, why, "cannot check its reader slots");
+	if (rc == 0)
+		store_warn_of_size(s, options);
 	return rc;
 }
 

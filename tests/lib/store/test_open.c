@@ -293,20 +293,44 @@ START_TEST(a_store_of_another_version_is_set_aside)
 }
 END_TEST
 
-START_TEST(the_larger_size_wins)
+/* What is said in the log while the store is opened with this size. */
+static void
+open_and_listen(struct shelf *f, uint64_t size_bytes, char said[1024])
+{
+	struct store_options options = { .path = f->path, .size_bytes = size_bytes };
+	char file[64];
+	int before = dup(STDERR_FILENO);
+
+	snprintf(file, sizeof(file), "%s/said", f->path);
+	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_ge(dup2(fd, STDERR_FILENO), 0);
+	int rc = store_open(&f->store, &options, f->why);
+	ck_assert_int_ge(dup2(before, STDERR_FILENO), 0);
+	ck_assert_msg(rc == 0, "%s", f->why);
+	ssize_t n = pread(fd, said, 1023, 0);
+	said[n > 0 ? n : 0] = '\0';
+	close(fd);
+	close(before);
+}
+
+START_TEST(the_larger_size_wins_and_that_is_said)
 {
 	struct shelf *f = shelf_new();
-	struct store_options options = {
-		.path = f->path, .size_bytes = SHELF_SIZE / 2, .must_exist = true
-	};
+	char said[1024];
+
 	ck_assert_int_eq(shelf_insert(f, "p/1", "one"), 0);
 	shelf_close(f);
-	ck_assert_int_eq(store_open(&f->store, &options, f->why), 0);
+	open_and_listen(f, SHELF_SIZE / 2, said);
 	ck_assert_uint_eq(f->store->size_bytes, SHELF_SIZE);
+	ck_assert_msg(
+	    strstr(said, "67108864 bytes: that is used, not 33554432") != NULL, "%s", said);
 	store_close(f->store);
-	options.size_bytes = SHELF_SIZE * 2 + 1;
-	ck_assert_int_eq(store_open(&f->store, &options, f->why), 0);
+	open_and_listen(f, SHELF_SIZE, said);
+	ck_assert_str_eq(said, "");
+	store_close(f->store);
+	open_and_listen(f, SHELF_SIZE * 2 + 1, said);
 	ck_assert_uint_eq(f->store->size_bytes, SHELF_SIZE * 2 + 4096);
+	ck_assert_str_eq(said, "");
 	shelf_free(f);
 }
 END_TEST
@@ -326,6 +350,6 @@ main(void)
 	tcase_add_loop_test(tests, no_damaged_page_serves_wrong_bytes, 0, 40);
 	tcase_add_test(tests, the_last_pages_may_be_missing_and_are_not_trusted);
 	tcase_add_test(tests, a_store_of_another_version_is_set_aside);
-	tcase_add_test(tests, the_larger_size_wins);
+	tcase_add_test(tests, the_larger_size_wins_and_that_is_said);
 	return suite_run("lib/store/open", tests);
 }
