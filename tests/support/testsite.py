@@ -238,6 +238,17 @@ class Apache(Process):
                          if os.path.exists(f"{APACHE_MODULE_DIR}/mod_{name}.so"))
 
 
+class FinalResponse(http.client.HTTPResponse):
+    """Early hints and the like come before it: http.client itself passes over 100 alone."""
+
+    def _read_status(self):
+        line = super()._read_status()
+        while 100 < line[1] < 200:
+            http.client.parse_headers(self.fp)
+            line = super()._read_status()
+        return line
+
+
 class Site:
     """
     routes:  the bloats and routes of the configuration, in INI; $dir and $backend stand for the
@@ -319,6 +330,7 @@ class Site:
     def http(self, method, target, body=None, headers=(), host="shop.test"):
         """One request through the web server on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=WAIT_S)
+        connection.response_class = FinalResponse
         try:
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
             for name, value in (("Host", host), *headers):
