@@ -1,7 +1,6 @@
 /* bodysweep.c -- Body files that are to go: those whose entry went, and those nobody names. */
 #include "store/bodysweep.h"
 
-#include "base/fault.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -215,13 +214,11 @@ bodysweep_doomed(struct store *s, int64_t now_s, int64_t linger_s, bool *more)
 	struct bodysweep_row rows[BODYSWEEP_BATCH];
 	struct change c;
 	size_t n = s->bodies_fd < 0 ? 0 : bodysweep_find_due(s, now_s, linger_s, rows);
-	int rc = 0;
 
 	*more = n == BODYSWEEP_BATCH;
 	if (n == 0)
 		return 0;
-	if (!fault_is("unlink-early"))
-		rc = store_error(mdb_env_sync(s->env, 1));
+	int rc = store_error(mdb_env_sync(s->env, 1));
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {

@@ -19,7 +19,6 @@ OLD_STORED = "something old was stored"
 OLD_READ = r"has version \d+, \d+ was acknowledged"
 OLD_AFTER_CUT = (r"harm at record \d+: (key \d+ lives at version|"
                  r"a deflate that was acknowledged is not on record)")
-LOST_BODY = r"harm at record \d+: a body is missing"
 POWERCUT = "test_powercut.PowerCut.test_what_was_acknowledged_outlives_power_cuts"
 CUTS = "200"
 CHECKER = "test_consistency.Consistency.test_hard_deflates_one_process"
@@ -65,7 +64,6 @@ GUARDS = {
     # Only the power cut sees these: what the kernel has outlives a kill.
     "ack-early ": (OLD_AFTER_CUT, [POWERCUT]),
     "sync": (OLD_AFTER_CUT, [POWERCUT]),
-    "unlink-early": (LOST_BODY, [POWERCUT]),
     "commit": (OLD_SERVED, [
         "Crash.test_a_deflate_by_admin_outlives_kill_9",
         "Crash.test_a_deflate_by_command_outlives_kill_9",
