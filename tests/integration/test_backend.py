@@ -1,10 +1,9 @@
 """test_backend.py -- A backend at its worst: what clients get, and that nothing wrong is kept."""
-import socket
 import threading
 import time
 
 from backend import Backend, page, raw
-from testsite import SiteCase, wait_until
+from testsite import SiteCase, full_listener, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FOUR = b"Content-Length: 4\r\n"
@@ -152,17 +151,6 @@ bloat = page(name)
 class Connecting(SiteCase):
     LIGHTTPD = False
 
-    def full_listener(self):
-        """An address that answers no connection any more: its queue is full."""
-        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-        self.addCleanup(listener.close)
-        for _ in range(4):
-            filler = socket.socket()
-            self.addCleanup(filler.close)
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        return "http://127.0.0.1:%d" % listener.getsockname()[1]
-
     def second_url(self, url):
         """The first is the backend's, which is down."""
         self.backend.stop()
@@ -171,7 +159,7 @@ class Connecting(SiteCase):
         self.site.restart()
 
     def test_a_connect_that_hangs_is_a_504_at_connect_timeout(self):
-        self.second_url(self.full_listener())
+        self.second_url(full_listener(self))
         began = time.monotonic()
         self.assert_plain_error(self.site.doryd.ask("GET", "/other"), 504)
         self.assertLess(time.monotonic() - began, 5)
@@ -200,7 +188,7 @@ class Connecting(SiteCase):
         self.assert_asked_once(other)
 
     def test_timeout_is_for_all_urls_together(self):
-        self.second_url(" ".join(self.full_listener() for _ in range(4)) + "\ntimeout = 1500ms")
+        self.second_url(" ".join(full_listener(self) for _ in range(4)) + "\ntimeout = 1500ms")
         began = time.monotonic()
         self.assert_plain_error(self.site.doryd.ask("POST", "/other", b"x"), 504)
         self.assertLess(time.monotonic() - began, 3)  # Each for itself: 4 s.
@@ -221,7 +209,7 @@ class Connecting(SiteCase):
 
     def test_where_one_url_hangs_the_next_is_asked(self):
         other = self.other_backend()
-        self.second_url(f"{self.full_listener()} {other.url}")
+        self.second_url(f"{full_listener(self)} {other.url}")
         self.assert_asked_once(other)
 
     def fail(self, n):
@@ -246,7 +234,7 @@ class Connecting(SiteCase):
 
     def test_a_url_that_hangs_holds_up_five_fetches_and_no_more(self):
         other = self.other_backend()
-        self.second_url(f"{self.full_listener()} {other.url}")
+        self.second_url(f"{full_listener(self)} {other.url}")
         for _ in range(5):
             self.assertEqual(self.site.doryd.ask("GET", "/other").text, "from the other")
         began = time.monotonic()

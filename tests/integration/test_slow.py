@@ -1,12 +1,11 @@
 """test_slow.py -- Many slow fetches, or fetches that never end, do nothing to hits."""
 import os
 import resource
-import socket
 import subprocess
 import time
 
 import fcgi
-from testsite import FCGILOAD, SiteCase
+from testsite import FCGILOAD, SiteCase, full_listener
 
 SLOW = 2000
 SILENT = 1000
@@ -109,19 +108,12 @@ timeout = 1h
 
     def test_many_who_wait_for_a_backend_that_is_down_cost_no_stack(self):
         """The breaker opens: the queue goes at once, each that fails giving the next its place."""
-        listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-        self.addCleanup(listener.close)
-        for _ in range(4):
-            filler = socket.socket()
-            self.addCleanup(filler.close)
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
         limits = resource.getrlimit(resource.RLIMIT_STACK)
         resource.setrlimit(resource.RLIMIT_STACK, (STACK, limits[1]))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_STACK, limits)
         self.backend.stop()
-        self.restart("url = http://127.0.0.1:%d\nconnect_timeout = 3s\nbreaker = 1\n"
-                     "max_fetches = 1" % listener.getsockname()[1])
+        self.restart(f"url = {full_listener(self)}\nconnect_timeout = 3s\nbreaker = 1\n"
+                     "max_fetches = 1")
         statuses = {c.read().status for c in self.crowd(SLOW)}
         self.assertLessEqual(statuses, {502, 504})
         self.assertTrue(self.site.doryd.is_alive())

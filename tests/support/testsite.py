@@ -95,6 +95,18 @@ def accepts(address):
         return True
 
 
+def full_listener(test):
+    """An address that answers no connection any more: its queue is full, until the test ends."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    test.addCleanup(listener.close)
+    for _ in range(4):
+        filler = socket.socket()
+        test.addCleanup(filler.close)
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+    return "http://127.0.0.1:%d" % listener.getsockname()[1]
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
