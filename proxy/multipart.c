@@ -22,25 +22,21 @@ multipart_make_boundary(char out[2 * MULTIPART_BOUNDARY + 1])
 	return 0;
 }
 
-/* What the 200 has, but its length, and its type, which goes to each part. Returns the type. */
+/* What the 200 has, but its length, and its type, which goes to each part. Returns the type,
+ * with its line end. */
 static struct slice
 multipart_put_head(struct slice head, struct buf *out)
 {
-	struct slice type = { NULL, 0 };
+	struct slice type = { NULL, 0 }, line;
+	struct http_field field;
 
 	(void)slice_cut(&head, '\n'); /* Status */
 	buf_text(out, "Status: 206\r\n");
-	while (head.at != NULL && head.len > 0) {
-		struct slice line = slice_cut(&head, '\n'), value = line;
-		struct slice name = slice_cut(&value, ':');
-		if (slice_equal_nocase(name, SLICE("content-length")))
-			continue;
-		if (slice_equal_nocase(name, SLICE("content-type"))) {
+	while (http_head_next(&head, &field, &line)) {
+		if (slice_equal_nocase(field.name, SLICE("content-type")))
 			type = line;
-			continue;
-		}
-		buf_slice(out, line);
-		buf_char(out, '\n');
+		else if (!slice_equal_nocase(field.name, SLICE("content-length")))
+			buf_slice(out, line);
 	}
 	return type;
 }
@@ -98,10 +94,8 @@ multipart_make(const struct multipart_source *from, const struct range_set *set,
 		const struct range *range = &set->items[i];
 		buf_printf(body, "%s--%s\r\n", i > 0 ? "\r\n" : "", boundary);
 		buf_slice(body, type);
-		buf_printf(body,
-		    "%sContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
-		    type.len > 0 ? "\n" : "", range->first, range->first + range->length - 1,
-		    from->size_bytes);
+		buf_printf(body, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
+		    range->first, range->first + range->length - 1, from->size_bytes);
 		if (from->fd >= 0)
 			rc = multipart_read(from->fd, range, body);
 		else

@@ -168,26 +168,23 @@ reply_request_field(const struct exchange *x, struct slice name)
 static void
 reply_put_304_head(struct slice head, struct buf *out)
 {
+	struct http_field field;
+	struct slice line;
+
 	buf_text(out, "Status: 304\r\n");
-	while (head.at != NULL && head.len > 0) {
-		struct slice line = slice_cut(&head, '\n'), rest = line;
-		struct slice name = slice_cut(&rest, ':');
-		if (rest.at == NULL || !http_field_is_for_304(name))
-			continue;
-		buf_slice(out, line);
-		buf_char(out, '\n');
-	}
+	while (http_head_next(&head, &field, &line))
+		if (field.value.at != NULL && http_field_is_for_304(field.name))
+			buf_slice(out, line);
 }
 
 static struct slice
 reply_head_field(struct slice head, struct slice wanted)
 {
-	while (head.at != NULL && head.len > 0) {
-		struct slice value = slice_cut(&head, '\n');
-		struct slice name = slice_cut(&value, ':');
-		if (slice_equal_nocase(name, wanted))
-			return slice_trim(slice_cut(&value, '\r'));
-	}
+	struct http_field field;
+
+	while (http_head_next(&head, &field, NULL))
+		if (slice_equal_nocase(field.name, wanted))
+			return field.value;
 	return (struct slice){ NULL, 0 };
 }
 
@@ -218,6 +215,9 @@ static void
 reply_put_range_head(
     struct slice head, uint64_t size_bytes, const struct range *range, struct buf *out)
 {
+	struct http_field field;
+	struct slice line;
+
 	if (range == NULL) {
 		buf_printf(out,
 		    "Status: 416\r\nContent-Range: bytes */%" PRIu64 "\r\nContent-Length: 0\r\n"
@@ -227,13 +227,9 @@ reply_put_range_head(
 	}
 	(void)slice_cut(&head, '\n'); /* Status */
 	buf_text(out, "Status: 206\r\n");
-	while (head.at != NULL && head.len > 0) {
-		struct slice line = slice_cut(&head, '\n'), rest = line;
-		if (slice_equal_nocase(slice_cut(&rest, ':'), SLICE("content-length")))
-			continue;
-		buf_slice(out, line);
-		buf_char(out, '\n');
-	}
+	while (http_head_next(&head, &field, &line))
+		if (!slice_equal_nocase(field.name, SLICE("content-length")))
+			buf_slice(out, line);
 	buf_printf(out,
 	    "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n"
 	    "Content-Length: %" PRIu64 "\r\n",

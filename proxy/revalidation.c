@@ -79,13 +79,13 @@ static void
 revalidation_merge(
     struct slice head, const struct http_fields *update, struct http_fields *out, size_t room)
 {
+	struct http_field field;
+
 	(void)slice_cut(&head, '\n'); /* Status */
-	while (head.at != NULL && head.len > 0) {
-		struct slice value = slice_cut(&head, '\n'), name = slice_cut(&value, ':');
-		if (value.len > 0 && value.at[value.len - 1] == '\r')
-			value.len--;
-		if (revalidation_is_of_body(name) || http_fields_find(update, name) == NULL)
-			revalidation_put_field(out, room, name, slice_trim(value));
+	while (http_head_next(&head, &field, NULL)) {
+		if (revalidation_is_of_body(field.name) ||
+		    http_fields_find(update, field.name) == NULL)
+			revalidation_put_field(out, room, field.name, field.value);
 	}
 	for (size_t i = 0; i < update->n; i++) {
 		if (!revalidation_is_of_body(update->items[i].name))

@@ -112,3 +112,20 @@ http_field_is_hop_by_hop(struct slice name)
 	}
 	return false;
 }
+
+bool
+http_head_next(struct slice *head, struct http_field *field, struct slice *line)
+{
+	const char *start = head->at;
+
+	if (head->at == NULL || head->len == 0)
+		return false;
+	struct slice value = slice_cut(head, '\n');
+	if (line != NULL)
+		*line = (struct slice){ start, value.len + (head->at != NULL) };
+	if (value.len > 0 && value.at[value.len - 1] == '\r')
+		value.len--;
+	field->name = slice_cut(&value, ':');
+	field->value = value.at == NULL ? value : slice_trim(value);
+	return true;
+}

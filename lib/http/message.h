@@ -49,6 +49,13 @@ const struct http_field *http_fields_find(const struct http_fields *fields, stru
 struct slice http_fields_join(
     const struct http_fields *fields, struct slice name, struct arena *arena);
 
+/*
+ * Take the next line off a head as it is stored and sent ("Status: 200\r\nName: value\r\n...", no
+ * blank line): its field, value trimmed, at == NULL where there is no colon; and, unless it is
+ * NULL, all of it with its line end. Returns false at the end. Thread-safe: pure.
+ */
+bool http_head_next(struct slice *head, struct http_field *field, struct slice *line);
+
 /* RFC 9110 section 5.6.2: not empty, only tchar. Thread-safe: pure. */
 bool http_is_token(struct slice s);
 

@@ -84,15 +84,12 @@ static json_t *
 entries_fields(struct slice head)
 {
 	json_t *array = json_array();
+	struct http_field field;
 
 	slice_cut(&head, '\n');
-	while (head.at != NULL && head.len > 0) {
-		struct slice value = slice_cut(&head, '\n'), name = slice_cut(&value, ':');
-		if (value.len > 0 && value.at[value.len - 1] == '\r')
-			value.len--;
-		if (value.at != NULL)
-			piece_append_pair(&array, name, slice_trim(value));
-	}
+	while (http_head_next(&head, &field, NULL))
+		if (field.value.at != NULL)
+			piece_append_pair(&array, field.name, field.value);
 	return array;
 }
 

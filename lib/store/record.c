@@ -51,17 +51,12 @@ static struct record_span
 record_find_field(struct slice head, struct slice name)
 {
 	struct slice rest = head;
+	struct http_field field;
 
-	while (rest.at != NULL) {
-		struct slice line = slice_cut(&rest, '\n');
-		if (line.len > 0 && line.at[line.len - 1] == '\r')
-			line.len--;
-		struct slice value = line;
-		if (!slice_equal_nocase(slice_cut(&value, ':'), name) || value.at == NULL)
-			continue;
-		value = slice_trim(value);
-		return (struct record_span){ (uint32_t)(value.at - head.at), (uint32_t)value.len };
-	}
+	while (http_head_next(&rest, &field, NULL))
+		if (field.value.at != NULL && slice_equal_nocase(field.name, name))
+			return (struct record_span){ (uint32_t)(field.value.at - head.at),
+				(uint32_t)field.value.len };
 	return (struct record_span){ 0, 0 };
 }
 

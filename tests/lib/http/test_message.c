@@ -81,6 +81,29 @@ START_TEST(fields_of_the_connection_are_known)
 }
 END_TEST
 
+START_TEST(a_head_is_read_line_by_line)
+{
+	struct slice head = SLICE("Status: 200\r\nA:  b \r\nbare\nC:"), line;
+	struct http_field field;
+
+	ck_assert(http_head_next(&head, &field, NULL));
+	ck_assert(slice_equal(field.name, SLICE("Status")));
+	ck_assert(http_head_next(&head, &field, &line));
+	ck_assert(slice_equal(field.value, SLICE("b")));
+	ck_assert(slice_equal(line, SLICE("A:  b \r\n")));
+	ck_assert(http_head_next(&head, &field, &line));
+	ck_assert(slice_equal(field.name, SLICE("bare")));
+	ck_assert_ptr_null(field.value.at);
+	ck_assert(http_head_next(&head, &field, &line));
+	ck_assert(slice_equal(line, SLICE("C:")));
+	ck_assert_uint_eq(field.value.len, 0);
+	ck_assert_ptr_nonnull(field.value.at);
+	ck_assert(!http_head_next(&head, &field, &line));
+	head = (struct slice){ NULL, 0 };
+	ck_assert(!http_head_next(&head, &field, &line));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -90,5 +113,6 @@ main(void)
 	tcase_add_test(tests, bytes_are_what_the_grammar_says);
 	tcase_add_test(tests, methods_are_safe_as_written);
 	tcase_add_test(tests, fields_of_the_connection_are_known);
+	tcase_add_test(tests, a_head_is_read_line_by_line);
 	return suite_run("lib/http/message", tests);
 }
