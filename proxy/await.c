@@ -43,7 +43,7 @@ await_take(struct flight *f)
 		return LEASE_NONE;
 	enum lease_verdict verdict =
 	    lease_take(leases, f->lease_hash, f->sequence, 0, &f->lease, other);
-	if (verdict == LEASE_OTHER && !await_is_worth_it(f))
+	if ((verdict == LEASE_OTHER || verdict == LEASE_OWN) && !await_is_worth_it(f))
 		verdict =
 		    lease_take(leases, f->lease_hash, f->sequence, other->word, &f->lease, other);
 	if (verdict != LEASE_TAKEN)
@@ -54,7 +54,10 @@ await_take(struct flight *f)
 	return LEASE_TAKEN;
 }
 
-/* Everybody looks again, in a snapshot of now: at what the other has stored, or else fetches. */
+/*
+ * Everybody looks again, in a snapshot of now: at what the other has stored, or else fetches. Where
+ * the backend failed, it has failed for all who waited, as it has for those of the other process.
+ */
 static void
 await_look_again(struct worker *worker, struct message *message)
 {
@@ -62,6 +65,11 @@ await_look_again(struct worker *worker, struct message *message)
 
 	(void)worker;
 	f->awaits = f->shared = false;
+	if (f->await.failed_status != 0) {
+		flight_fail(f, FETCH_FAILED, f->await.failed_status,
+		    "another process has asked the backend in vain");
+		return;
+	}
 	f->state = FLIGHT_FAILED;
 	while (f->waiters != NULL) {
 		struct exchange *x = f->waiters;
@@ -117,14 +125,39 @@ await_end(struct flight *f)
 }
 
 void
+await_sent(struct flight *f)
+{
+	if (f->lease.word != 0)
+		lease_set_sequence(f->worker->all->leases, &f->lease, f->sequence);
+}
+
+/* What all who wait are to be told of the backend; 0: nothing. */
+static unsigned
+await_failure(const struct flight *f)
+{
+	if (f->state == FLIGHT_FAILED)
+		return f->backend_failed ? f->fail_status : 0;
+	bool fails = f->state >= FLIGHT_HEAD && f->status >= 500 && f->shareable;
+	return fails && !f->storable ? f->status : 0;
+}
+
+void
 await_settle(struct flight *f)
 {
-	bool useless = f->state == FLIGHT_FAILED || (f->state >= FLIGHT_HEAD && !f->storable);
+	struct leases *leases = f->worker->all->leases;
+	unsigned failure = await_failure(f);
+	bool useless = f->state >= FLIGHT_HEAD && f->state < FLIGHT_FAILED && !f->storable;
 	bool over = f->state == FLIGHT_WHOLE && f->stored && f->jobs == 0;
 	int rc = f->stores[0].job.rc;
 
-	if (f->lease.word == 0 || !(useless || over))
+	if (f->lease.word == 0)
 		return;
-	/* What others will not find in the store they fetch side by side, not one by one. */
-	lease_release(f->worker->all->leases, &f->lease, useless || (rc != 0 && rc != -ESTALE));
+	/* What others will not find in the store they fetch side by side, not one by one; where
+	 * this process alone is in trouble, another takes its turn. */
+	if (failure != 0)
+		lease_fail(leases, &f->lease, failure);
+	else if (useless || over)
+		lease_release(leases, &f->lease, useless || (rc != 0 && rc != -ESTALE));
+	else if (f->state == FLIGHT_FAILED)
+		lease_release(leases, &f->lease, false);
 }

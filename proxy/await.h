@@ -20,6 +20,9 @@ bool await_other(struct flight *f, struct exchange *x) NODISCARD;
  */
 bool await_was_overtaken(const struct flight *f);
 
+/* It is sent now, and has the sequence by which it will be judged. */
+void await_sent(struct flight *f);
+
 /* Give the lease back once the outcome is on disk, or is known not to get there. */
 void await_settle(struct flight *f);
 

@@ -307,6 +307,7 @@ flight_on_end(void *context, enum fetch_end end, const char *why)
 	} else if (f->body_short) {
 		flight_fail(f, end, 400, "a request body shorter than its Content-Length");
 	} else {
+		f->backend_failed = end != FETCH_CANCELLED;
 		flight_fail(f, end, end == FETCH_TIMEOUT ? 504 : 502, why);
 	}
 	lane_leave(f);
@@ -351,6 +352,7 @@ flight_depart(struct flight *f)
 		f->sequence = store_sequence(reader);
 		f->store_id = store_id(reader);
 		store_read_end(reader);
+		await_sent(f);
 	}
 	f->sent_s = clock_wall_s();
 	f->state = FLIGHT_SENT;

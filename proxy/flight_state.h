@@ -110,6 +110,7 @@ struct flight {
 	bool body_short;    /* It ended before its Content-Length. */
 	enum fetch_end end;
 	unsigned fail_status; /* What to answer where it failed. */
+	bool backend_failed;  /* It was asked, and that is what came of it. */
 	const char *why;
 
 	/* The answer. */

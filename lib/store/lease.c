@@ -2,6 +2,7 @@
 #include "store/lease.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,12 +23,15 @@ enum { LEASE_SLOTS = 16384, LEASE_PROCESSES = 1024, LEASE_PATH_MAX = 4096, LEASE
 enum { LEASE_SLACK_MS = 1000 };
 enum { LEASE_TAG_SHIFT = 32, LEASE_PROCESS_SHIFT = 22, LEASE_ALONE_SHIFT = 6 };
 enum { LEASE_SERIAL_MASK = (1 << LEASE_PROCESS_SHIFT) - 1 };
+/* What a backend's failure may be: nothing else in the file is believed. */
+enum { LEASE_FAILED_MIN = 500, LEASE_FAILED_MAX = 599 };
 
 struct lease_slot {
 	_Atomic uint64_t word;     /* tag << 32 | process << 22 | serial; 0: free. */
 	_Atomic uint64_t sequence; /* Of the word's fetch. */
 	_Atomic int64_t deadline_ms;
-	_Atomic uint64_t alone; /* tag << 32 | until when, in units of 64 ms. */
+	_Atomic uint64_t alone;   /* tag << 32 | until when, in units of 64 ms. */
+	_Atomic uint64_t failure; /* Lower half of its word << 32 | status. */
 };
 
 struct lease_file {
@@ -237,13 +241,14 @@ lease_is_for_all(struct lease_slot *slot, uint64_t hash, int64_t now_ms)
 	       left <= (LEASE_ALONE_MS >> LEASE_ALONE_SHIFT) + 1;
 }
 
-/* Who holds it, where that may be waited for. */
+/* Who holds it, and may that be waited for? */
 static enum lease_verdict
 lease_look(struct leases *l, struct lease_slot *slot, uint64_t hash, uint64_t word)
 {
-	if (lease_process_of(word) == l->process ||
-	    word >> LEASE_TAG_SHIFT != hash >> LEASE_TAG_SHIFT)
+	if (word >> LEASE_TAG_SHIFT != hash >> LEASE_TAG_SHIFT)
 		return LEASE_NONE;
+	if (lease_process_of(word) == l->process)
+		return LEASE_OWN;
 	return lease_process_lives(l, lease_process_of(word)) && atomic_load(&slot->word) == word
 		   ? LEASE_OTHER
 		   : LEASE_TAKEN;
@@ -262,7 +267,7 @@ lease_take(struct leases *l, uint64_t hash, uint64_t sequence, uint64_t overtake
 	for (;;) {
 		if (word != 0 && word != overtake && !lease_is_late(slot, now_ms)) {
 			enum lease_verdict verdict = lease_look(l, slot, hash, word);
-			if (verdict == LEASE_OTHER)
+			if (verdict == LEASE_OTHER || verdict == LEASE_OWN)
 				*other = (struct lease){ hash, word, atomic_load(&slot->sequence) };
 			if (verdict != LEASE_TAKEN)
 				return verdict;
@@ -287,6 +292,14 @@ bool
 lease_is_ours(struct leases *l, const struct lease *lease)
 {
 	return atomic_load(&lease_slot_of(l, lease->hash)->word) == lease->word;
+}
+
+void
+lease_set_sequence(struct leases *l, struct lease *lease, uint64_t sequence)
+{
+	lease->sequence = sequence;
+	if (lease_is_ours(l, lease))
+		atomic_store(&lease_slot_of(l, lease->hash)->sequence, sequence);
 }
 
 void
@@ -316,6 +329,15 @@ lease_release(struct leases *l, struct lease *lease, bool alone)
 		lease_ring(l);
 }
 
+void
+lease_fail(struct leases *l, struct lease *lease, unsigned status)
+{
+	/* Before it is given back: who sees the one sees the other. */
+	if (lease_is_ours(l, lease))
+		atomic_store(&lease_slot_of(l, lease->hash)->failure, lease->word << 32 | status);
+	lease_release(l, lease, false);
+}
+
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
 static bool
@@ -334,6 +356,18 @@ lease_wait_is_over(struct leases *l, const struct lease_wait *wait, int64_t now_
 	return lives[process] == LEASE_LIFE_DEAD;
 }
 
+/* With which status the fetch failed that it waited for; 0: it did not, or nobody knows. */
+static unsigned
+lease_failure(struct leases *l, const struct lease *other)
+{
+	uint64_t failure = atomic_load(&lease_slot_of(l, other->hash)->failure);
+	uint32_t status = (uint32_t)failure;
+
+	if (failure >> 32 != (uint32_t)other->word || fault_is("lease-failure"))
+		return 0;
+	return status >= LEASE_FAILED_MIN && status <= LEASE_FAILED_MAX ? status : 0;
+}
+
 /* Take those out whose wait is over. */
 static struct lease_wait *
 lease_pick_locked(struct leases *l)
@@ -349,6 +383,7 @@ lease_pick_locked(struct leases *l)
 			continue;
 		}
 		*at = wait->next;
+		wait->failed_status = lease_failure(l, &wait->other);
 		wait->next = over;
 		over = wait;
 		atomic_fetch_sub(&l->file->waiting, 1);

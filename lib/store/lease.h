@@ -41,9 +41,8 @@ struct lease {
 enum lease_verdict {
 	LEASE_TAKEN, /* It is ours, till lease_release(). */
 	LEASE_OTHER, /* Another process fetches this: wait, or overtake it. */
-	LEASE_NONE,  /* Fetch without one: this process has it, or another key, or nobody should
-		      * wait.
-		      */
+	LEASE_OWN,   /* This process fetches it: overtake that, or fetch without a lease. */
+	LEASE_NONE,  /* Fetch without one: another key has it, or nobody should wait. */
 };
 
 /*
@@ -63,13 +62,16 @@ void leases_close(struct leases *l); /* Stops it first. NULL is fine. */
  * Take the lease for `hash`.
  *
  * overtake: a word that counts as free, for its fetch is of no use any more; 0: none.
- * out:      set where it is taken.       other: set for LEASE_OTHER.
+ * out:      set where it is taken.       other: set for LEASE_OTHER and LEASE_OWN.
  */
 enum lease_verdict lease_take(struct leases *l, uint64_t hash, uint64_t sequence, uint64_t overtake,
     struct lease *out, struct lease *other) NODISCARD;
 
 /* Nobody has overtaken us. */
 bool lease_is_ours(struct leases *l, const struct lease *lease);
+
+/* The fetch is sent only now: it began with that number. */
+void lease_set_sequence(struct leases *l, struct lease *lease, uint64_t sequence);
 
 /* To be called every LEASE_RENEW_MS. */
 void lease_renew(struct leases *l, const struct lease *lease);
@@ -81,11 +83,16 @@ void lease_renew(struct leases *l, const struct lease *lease);
  */
 void lease_release(struct leases *l, struct lease *lease, bool alone);
 
+/* The same where the backend failed, with a status of 5xx: who waits is told so. */
+void lease_fail(struct leases *l, struct lease *lease, unsigned status);
+
 /* Embedded in who waits, which must live until it was told, or the keeper has ended. */
 struct lease_wait {
 	struct lease_wait *next;
 	struct lease other;
 	int64_t until_ms; /* clock_mono_ms() */
+	/* When told: the fetch failed, and with which status; 0: look into the store. */
+	unsigned failed_status;
 	void (*told)(struct lease_wait *wait);
 };
 

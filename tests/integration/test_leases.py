@@ -19,6 +19,13 @@ timeout = 1h
 key = {name:slug}
 timeout = 1s
 grace = 1h
+[bloat solid]
+key = {name:slug}
+timeout = 1h
+stale_if_error = 1h
+[route solid]
+match = GET /solid/{name:slug}
+bloat = solid(name)
 [route page]
 match = GET /page/{name:slug}
 bloat = page(name)
@@ -165,13 +172,52 @@ class TwoProcesses(LeaseCase):
         self.assert_text(first.read(), "mine")
         self.assert_text(second.read(), "mine")
 
-    def test_a_failed_fetch_is_tried_once_by_each_process(self):
-        self.backend.on(KEY, raw(end="reset"))
-        first = self.hold_with(self.one)
+    def test_a_second_fetch_after_a_deflate_is_waited_for_too(self):
+        old = self.hold_with(self.one)
+        self.version = "new"
+        self.site.deflate("page(a)", doryd=self.one)
+        first = self.begin(self.one)
+        self.backend.wait_for(KEY, 2)
         second = self.begin_waiting(self.two)
         self.backend.release(KEY)
-        self.assertEqual({first.read().status, second.read().status}, {502})
+        self.assert_text(old.read(), "old")
+        self.assert_text(first.read(), "new")
+        response = second.read()
+        self.assert_text(response, "new")
+        self.assert_hit(response)
         self.assertEqual(self.backend.count(KEY), 2)
+
+    def assert_fails_once(self, answer, status):
+        """Whoever waits, in whichever process: one fetch fails for all, and holds up nobody later."""
+        self.backend.on(KEY, answer)
+        first = self.hold_with(self.one)
+        crowd = [self.begin_waiting(self.two)]
+        crowd += [self.begin(doryd) for doryd in self.doryds for _ in range(5)]
+        for doryd in self.doryds:
+            self.site.wait_for_metric("collapsed", 5, doryd)
+        self.backend.release(KEY)
+        self.assertEqual({c.read().status for c in (first, *crowd)}, {status})
+        self.assertEqual(self.backend.count(KEY), 1)
+        self.backend.on(KEY, page("well"))
+        self.assert_text(self.two.ask("GET", KEY), "well")
+
+    def test_a_fetch_that_fails_is_made_once_for_all_processes(self):
+        self.assert_fails_once(raw(end="reset"), 502)
+
+    def test_an_error_of_the_backend_is_asked_for_once_by_all_processes(self):
+        self.assert_fails_once(page("no", status=503), 503)
+
+    def test_who_waits_for_another_process_gets_what_is_stale_where_it_fails(self):
+        target = "/solid/a"
+        self.backend.on(target, page("old", cache_control="max-age=60", age="100"))
+        self.assert_text(self.one.ask("GET", target), "old")
+        self.site.wait_for_metric("stored", 1, self.one)
+        self.backend.on(target, page("no", status=503))
+        self.hold_with(self.one, target)
+        second = self.begin_waiting(self.two, target)
+        self.backend.release(target)
+        self.assert_text(second.read(), "old")
+        self.assertEqual(self.backend.count(target), 2)
 
     def test_one_process_refreshes_what_is_stale(self):
         self.backend.on("/brief/a", lambda _: page(self.version))
@@ -254,6 +300,26 @@ class TwoProcesses(LeaseCase):
         self.assert_text(second.read(), "old")
         self.assert_text(first.read(), "old")
         self.assertEqual(self.two.child.wait(WAIT_S), 0)
+
+
+class OnePlace(LeaseCase):
+    ORIGIN = "max_fetches = 1"
+
+    def test_a_fetch_counts_from_when_it_is_sent(self):
+        self.hold_with(self.one, "/page/b")
+        misses = self.site.metric("misses", self.one)
+        first = self.begin(self.one)  # It has the lease, and no place at the backend yet.
+        self.site.wait_for_metric("misses", misses + 1, self.one)
+        self.version = "new"
+        self.site.deflate("page(a)", doryd=self.one)
+        self.backend.hold(KEY)
+        self.backend.release("/page/b")
+        self.backend.wait_for(KEY)
+        second = self.begin_waiting(self.two)
+        self.backend.release(KEY)
+        for c in (first, second):
+            self.assert_text(c.read(), "new")
+        self.assertEqual(self.backend.count(KEY), 1)
 
 
 class Impatient(LeaseCase):

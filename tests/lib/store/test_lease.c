@@ -152,7 +152,7 @@ START_TEST(in_its_own_process_nobody_waits)
 	struct leases *l = open_leases(lease_path);
 	struct lease lease, again;
 	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_TAKEN);
-	ck_assert_int_eq(take(l, some_hash, &again), LEASE_NONE);
+	ck_assert_int_eq(take(l, some_hash, &again), LEASE_OWN);
 	leases_close(l);
 }
 END_TEST
@@ -195,6 +195,54 @@ START_TEST(one_that_is_of_no_use_is_overtaken_and_its_owner_sees_it)
 	lease_release(a, &lease, true);
 	ck_assert(lease_is_ours(b, &mine));
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_OTHER);
+	leases_close(a);
+	leases_close(b);
+}
+END_TEST
+
+START_TEST(what_fails_fails_for_who_waits_and_for_nobody_later)
+{
+	struct leases *a = open_leases(lease_path), *b = open_leases(lease_path);
+	struct lease lease, other;
+	struct waiter w;
+	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
+	waiter_begin(&w, b, some_hash, WAIT_MS);
+	lease_fail(a, &lease, 504);
+	waiter_end(&w);
+	ck_assert_uint_eq(w.wait.failed_status, 504);
+	/* Not of the next, nor where it is no status of a failure. */
+	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
+	waiter_begin(&w, b, some_hash, WAIT_MS);
+	lease_release(a, &lease, false);
+	waiter_end(&w);
+	ck_assert_uint_eq(w.wait.failed_status, 0);
+	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
+	waiter_begin(&w, b, some_hash, WAIT_MS);
+	lease_fail(a, &lease, 200);
+	waiter_end(&w);
+	ck_assert_uint_eq(w.wait.failed_status, 0);
+	/* Who was overtaken has nothing to say. */
+	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
+	ck_assert_int_eq(lease_take(b, some_hash, 9, lease.word, &other, &other), LEASE_TAKEN);
+	waiter_begin(&w, a, some_hash, WAIT_MS);
+	lease_fail(a, &lease, 504);
+	lease_release(b, &other, false);
+	waiter_end(&w);
+	ck_assert_uint_eq(w.wait.failed_status, 0);
+	leases_close(a);
+	leases_close(b);
+}
+END_TEST
+
+START_TEST(a_number_that_is_noted_later_is_told)
+{
+	struct leases *a = open_leases(lease_path), *b = open_leases(lease_path);
+	struct lease lease, other;
+	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
+	lease_set_sequence(a, &lease, 12);
+	ck_assert_int_eq(take(b, some_hash, &other), LEASE_OTHER);
+	ck_assert_int_eq(lease_take(b, some_hash, 9, 0, &lease, &other), LEASE_OTHER);
+	ck_assert_uint_eq(other.sequence, 12);
 	leases_close(a);
 	leases_close(b);
 }
@@ -370,6 +418,8 @@ main(void)
 	tcase_add_test(tests, two_keys_in_one_slot_do_not_wait_for_each_other);
 	tcase_add_test(tests, what_is_for_nobody_else_is_fetched_side_by_side);
 	tcase_add_test(tests, one_that_is_of_no_use_is_overtaken_and_its_owner_sees_it);
+	tcase_add_test(tests, what_fails_fails_for_who_waits_and_for_nobody_later);
+	tcase_add_test(tests, a_number_that_is_noted_later_is_told);
 	tcase_add_test(tests, who_is_killed_is_overtaken_at_once);
 	tcase_add_test(tests, whose_number_is_given_again_holds_nothing);
 	tcase_add_test(tests, who_is_stopped_is_overtaken_after_its_deadline);
