@@ -1,5 +1,6 @@
 /* fcgiload.c -- Load straight over a FastCGI socket: rates, latencies, and what the answer cost. */
 #include "base/attributes.h"
+#include "fcgirequest.h"
 #include "latencies.h"
 
 #include <errno.h>
@@ -18,13 +19,9 @@
 #include <unistd.h>
 
 enum {
-	RECORD_BEGIN = 1,
 	RECORD_END = 3,
-	RECORD_PARAMS = 4,
-	RECORD_STDIN = 5,
 	RECORD_STDOUT = 6,
 	RECORD_HEAD = 8,
-	REQUEST_MAX = 8 << 10,
 	NUMBERS_MAX = 4,
 	PATHS_MAX = 64,
 	INPUT_MAX = 256 << 10,
@@ -35,8 +32,7 @@ enum {
 };
 
 struct request {
-	unsigned char bytes[REQUEST_MAX];
-	size_t len;
+	struct fcgirequest sent;
 	size_t numbers[NUMBERS_MAX];
 	unsigned n_numbers;
 };
@@ -73,93 +69,6 @@ load_fail(const char *what)
 	exit(1);
 }
 
-static void
-request_record(struct request *r, unsigned type, const void *content, size_t len)
-{
-	if (r->len + RECORD_HEAD + len > REQUEST_MAX) {
-		errno = E2BIG;
-		load_fail("path");
-	}
-	unsigned char head[RECORD_HEAD] = { 1, (unsigned char)type, 0, 1, (unsigned char)(len >> 8),
-		(unsigned char)len };
-	memcpy(r->bytes + r->len, head, RECORD_HEAD);
-	if (len > 0)
-		memcpy(r->bytes + r->len + RECORD_HEAD, content, len);
-	r->len += RECORD_HEAD + len;
-}
-
-static size_t
-param_length(unsigned char *to, size_t len)
-{
-	if (len < 128) {
-		to[0] = (unsigned char)len;
-		return 1;
-	}
-	to[0] = (unsigned char)(0x80 | len >> 24);
-	to[1] = (unsigned char)(len >> 16);
-	to[2] = (unsigned char)(len >> 8);
-	to[3] = (unsigned char)len;
-	return 4;
-}
-
-/* The parameters that lighttpd 1.4.69 makes of a browser's request for `path`. */
-static void
-request_make(struct request *r, const char *path, bool keep)
-{
-	char name[1024];
-	const char *query = strchr(path, '?');
-	snprintf(name, sizeof(name), "%.*s",
-	    (int)(query != NULL ? query - path : (long)strlen(path)), path);
-	const char *const params[][2] = {
-		{ "CONTENT_LENGTH", "0" },
-		{ "QUERY_STRING", query != NULL ? query + 1 : "" },
-		{ "REQUEST_URI", path },
-		{ "REDIRECT_STATUS", "200" },
-		{ "SCRIPT_NAME", "" },
-		{ "PATH_INFO", name },
-		{ "PATH_TRANSLATED", "/var/www/html/page" },
-		{ "SCRIPT_FILENAME", "/var/www/html/" },
-		{ "DOCUMENT_ROOT", "/var/www/html" },
-		{ "REQUEST_METHOD", "GET" },
-		{ "SERVER_PROTOCOL", "HTTP/1.1" },
-		{ "SERVER_SOFTWARE", "lighttpd/1.4.69" },
-		{ "GATEWAY_INTERFACE", "CGI/1.1" },
-		{ "REQUEST_SCHEME", "http" },
-		{ "SERVER_PORT", "80" },
-		{ "SERVER_ADDR", "127.0.0.1" },
-		{ "SERVER_NAME", "localhost" },
-		{ "REMOTE_ADDR", "127.0.0.1" },
-		{ "REMOTE_PORT", "43862" },
-		{ "HTTP_HOST", "localhost" },
-		{ "HTTP_ACCEPT",
-		    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" },
-		{ "HTTP_ACCEPT_LANGUAGE", "en-US,en;q=0.5" },
-		{ "HTTP_ACCEPT_ENCODING", "gzip, deflate, br" },
-		{ "HTTP_USER_AGENT",
-		    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0" },
-		{ "HTTP_CONNECTION", "keep-alive" },
-	};
-	unsigned char begin[8] = { 0, 1, keep ? 1 : 0 }, block[REQUEST_MAX];
-	size_t at = 0;
-
-	for (size_t i = 0; i < COUNT(params); i++) {
-		size_t names = strlen(params[i][0]), values = strlen(params[i][1]);
-		if (at + names + values + 8 > sizeof(block)) {
-			errno = E2BIG;
-			load_fail("path");
-		}
-		at += param_length(block + at, names);
-		at += param_length(block + at, values);
-		memcpy(block + at, params[i][0], names);
-		memcpy(block + at + names, params[i][1], values);
-		at += names + values;
-	}
-	request_record(r, RECORD_BEGIN, begin, sizeof(begin));
-	request_record(r, RECORD_PARAMS, block, at);
-	request_record(r, RECORD_PARAMS, NULL, 0);
-	request_record(r, RECORD_STDIN, NULL, 0);
-}
-
 /* Put it in place of what stands where the path had its zeros, or the number before. */
 static void
 request_number(struct request *r, uint64_t number)
@@ -168,14 +77,14 @@ request_number(struct request *r, uint64_t number)
 	int n = snprintf(digits, sizeof(digits), "%08llu", (unsigned long long)number);
 
 	for (unsigned i = 0; i < r->n_numbers && n == NUMBER_LEN; i++)
-		memcpy(r->bytes + r->numbers[i], digits, NUMBER_LEN);
+		memcpy(r->sent.bytes + r->numbers[i], digits, NUMBER_LEN);
 }
 
 static void
 request_find_numbers(struct request *r)
 {
-	for (size_t at = 0; at + NUMBER_LEN <= r->len && r->n_numbers < NUMBERS_MAX; at++) {
-		if (memcmp(r->bytes + at, "00000000", NUMBER_LEN) == 0)
+	for (size_t at = 0; at + NUMBER_LEN <= r->sent.len && r->n_numbers < NUMBERS_MAX; at++) {
+		if (memcmp(r->sent.bytes + at, "00000000", NUMBER_LEN) == 0)
 			r->numbers[r->n_numbers++] = at;
 	}
 }
@@ -218,7 +127,7 @@ client_begin(struct client *c)
 	c->body = 0;
 	c->busy = true;
 	if ((c->fd < 0 && !client_connect(c)) ||
-	    send(c->fd, r->bytes, r->len, MSG_NOSIGNAL) != (ssize_t)r->len) {
+	    send(c->fd, r->sent.bytes, r->sent.len, MSG_NOSIGNAL) != (ssize_t)r->sent.len) {
 		load.errors++;
 		load.done++;
 		client_drop(c);
@@ -416,7 +325,10 @@ main(int argc, char **argv)
 	}
 	load.n_paths += load.n_paths == 0;
 	for (unsigned i = 0; i < load.n_paths; i++) {
-		request_make(&load.requests[i], paths[i], load.keep);
+		if (fcgirequest_make(&load.requests[i].sent, paths[i], load.keep) != 0) {
+			errno = E2BIG;
+			load_fail("path");
+		}
 		request_find_numbers(&load.requests[i]);
 	}
 	load_address(address);
