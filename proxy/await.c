@@ -28,7 +28,7 @@ await_renew(struct timer *timer)
 {
 	struct flight *f = FLIGHT_OF(timer, lease_beat);
 
-	lease_renew(f->worker->all->leases, &f->lease);
+	lease_renew(&f->lease);
 	if (timer_set(&f->worker->timers, timer, clock_mono_ms() + LEASE_RENEW_MS) != 0)
 		log_warn("out of memory: a fetch may be made twice");
 }
@@ -39,7 +39,7 @@ await_take(struct flight *f)
 	struct leases *leases = f->worker->all->leases;
 	struct lease *other = &f->await.other;
 
-	if (!f->shared || leases == NULL)
+	if (!f->shared)
 		return LEASE_NONE;
 	enum lease_verdict verdict =
 	    lease_take(leases, f->lease_hash, f->sequence, 0, &f->lease, other);
@@ -112,8 +112,7 @@ await_other(struct flight *f, struct exchange *x)
 bool
 await_was_overtaken(const struct flight *f)
 {
-	return f->lease.word != 0 && !lease_is_ours(f->worker->all->leases, &f->lease) &&
-	       !fault_is("lease-token");
+	return f->lease.word != 0 && !lease_is_ours(&f->lease) && !fault_is("lease-token");
 }
 
 void
@@ -128,7 +127,7 @@ void
 await_sent(struct flight *f)
 {
 	if (f->lease.word != 0)
-		lease_set_sequence(f->worker->all->leases, &f->lease, f->sequence);
+		lease_set_sequence(&f->lease, f->sequence);
 }
 
 /* What all who wait are to be told of the backend; 0: nothing. */

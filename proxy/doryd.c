@@ -7,7 +7,6 @@
 #include "listen.h"
 #include "origin.h"
 #include "resolver.h"
-#include "store/lease.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -124,12 +123,11 @@ doryd_open_store(struct doryd *d, bool watch)
 		.share_bodies = dory->sendfile_header != NULL };
 
 	int rc = keeper_new(&options, watch, &d->store);
+	if (rc != 0)
+		return rc;
 	d->workers.store = d->store;
-	int failed = leases_open(&d->workers.leases, dory->store);
-	if (failed != 0)
-		log_warn("store %s: leases: %s; fetches are not shared with other processes",
-		    dory->store, strerror(-failed));
-	return rc;
+	d->workers.leases = keeper_leases(d->store);
+	return 0;
 }
 
 static int
@@ -293,9 +291,7 @@ doryd_close(struct doryd *d)
 	if (d->listen_fd >= 0)
 		close(d->listen_fd);
 	keeper_stop(d->store);
-	leases_stop(d->workers.leases);
 	workers_free(&d->workers);
-	leases_close(d->workers.leases);
 	resolver_free(d->workers.resolver);
 	breakers_free(d->workers.breakers);
 	keeper_free(d->store);

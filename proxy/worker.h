@@ -67,7 +67,7 @@ struct workers {
 	struct worker **items;
 	unsigned n;
 	struct keeper *store;
-	struct leases *leases; /* NULL: each process fetches for itself. */
+	struct leases *leases; /* The store's. */
 	struct resolver *resolver;
 	struct breakers *breakers;
 	_Atomic int open; /* Connections, those on their way between workers included. */

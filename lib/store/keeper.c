@@ -23,6 +23,7 @@ struct keeper {
 	/* Set once by keeper_new(). */
 	struct store_options options;
 	char *path;
+	struct leases *leases;
 	pthread_t thread;
 	bool has_thread;
 	/* Any thread. */
@@ -37,6 +38,7 @@ struct keeper {
 	/* The watching thread's, or keeper_new()'s before there is one. */
 	char said[STORE_WHY_SIZE];
 	int64_t said_ms;
+	int leases_rc;
 };
 
 /* ---- Readers -------------------------------------------------------------------------------- */
@@ -154,6 +156,18 @@ keeper_complain(struct keeper *k, const char *why)
 	log_error("%s; requests pass to the backend until it is mended", why);
 }
 
+/* Fetches are shared with whoever has the same store, in a file beside it. */
+static void
+keeper_attach_leases(struct keeper *k)
+{
+	int rc = leases_attach(k->leases, k->path);
+
+	if (rc != 0 && rc != k->leases_rc)
+		log_warn("store %s: leases: %s; fetches are not shared with other processes",
+		    k->path, strerror(-rc));
+	k->leases_rc = rc;
+}
+
 static void
 keeper_open(struct keeper *k)
 {
@@ -175,8 +189,10 @@ keeper_open(struct keeper *k)
 		log_info("store %s: open again", k->path);
 		k->said[0] = '\0';
 	}
-	if (rc == 0)
+	if (rc == 0) {
 		k->options.distrusted = false;
+		keeper_attach_leases(k);
+	}
 	keeper_put(k, store, rc);
 }
 
@@ -203,6 +219,8 @@ keeper_tick(struct keeper *k)
 		keeper_open(k);
 	else if (health_examine(k->store, why) != 0)
 		keeper_reopen(k, why);
+	else
+		keeper_attach_leases(k);
 }
 
 static bool
@@ -241,7 +259,7 @@ keeper_init(struct keeper *k, const struct store_options *options)
 	k->path = strdup(options->path);
 	k->options.path = k->path;
 	atomic_init(&k->generation, 1);
-	if (k->path == NULL)
+	if (k->path == NULL || leases_new(&k->leases) != 0)
 		return -ENOMEM;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -262,8 +280,10 @@ keeper_new(const struct store_options *options, bool watch, struct keeper **out)
 	int rc = k == NULL ? -ENOMEM : keeper_init(k, options);
 
 	if (rc != 0) {
-		if (k != NULL)
+		if (k != NULL) {
+			leases_free(k->leases);
 			free(k->path);
+		}
 		free(k);
 		return rc;
 	}
@@ -292,6 +312,7 @@ keeper_stop(struct keeper *k)
 	k->has_thread = false;
 	if (k->store != NULL)
 		store_writer_stop(k->store);
+	leases_stop(k->leases);
 }
 
 void
@@ -301,10 +322,17 @@ keeper_free(struct keeper *k)
 		return;
 	keeper_stop(k);
 	store_close(k->store);
+	leases_free(k->leases);
 	pthread_cond_destroy(&k->wake);
 	pthread_mutex_destroy(&k->lock);
 	free(k->path);
 	free(k);
+}
+
+struct leases *
+keeper_leases(struct keeper *k)
+{
+	return k->leases;
 }
 
 int

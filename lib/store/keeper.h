@@ -2,6 +2,7 @@
 #ifndef DORY_STORE_KEEPER_H
 #define DORY_STORE_KEEPER_H
 
+#include "store/lease.h"
 #include "store/store.h"
 
 /*
@@ -19,7 +20,13 @@ struct keeper;
  */
 int keeper_new(const struct store_options *options, bool watch, struct keeper **out) NODISCARD;
 
-/* Do what is queued and take no more. */
+/*
+ * The leases of the store in place, whichever that is: there may be none to take yet. Without
+ * `watch` they are as the store was when it was opened. Borrowed until keeper_free().
+ */
+struct leases *keeper_leases(struct keeper *k);
+
+/* Do what is queued and take no more; nobody who waits for a lease is told of it any more. */
 void keeper_stop(struct keeper *k);
 
 /* After keeper_stop() and store_reader_free() of all its readers. */

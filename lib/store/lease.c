@@ -3,53 +3,25 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "store/leasefile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LEASE_SLOTS = 16384, LEASE_PROCESSES = 1024, LEASE_PATH_MAX = 4096, LEASE_BLOCK = 512 };
 /* Two processes read their clocks one after the other. */
 enum { LEASE_SLACK_MS = 1000 };
-enum { LEASE_TAG_SHIFT = 32, LEASE_PROCESS_SHIFT = 22, LEASE_ALONE_SHIFT = 6 };
-enum { LEASE_SERIAL_MASK = (1 << LEASE_PROCESS_SHIFT) - 1 };
 /* What a backend's failure may be: nothing else in the file is believed. */
 enum { LEASE_FAILED_MIN = 500, LEASE_FAILED_MAX = 599 };
 
-struct lease_slot {
-	_Atomic uint64_t word;     /* tag << 32 | process << 22 | serial; 0: free. */
-	_Atomic uint64_t sequence; /* Of the word's fetch. */
-	_Atomic int64_t deadline_ms;
-	_Atomic uint64_t alone;   /* tag << 32 | until when, in units of 64 ms. */
-	_Atomic uint64_t failure; /* Lower half of its word << 32 | status. */
-};
-
-struct lease_file {
-	_Atomic uint32_t bell;    /* A futex: changes whenever a lease was given back. */
-	_Atomic uint32_t waiting; /* Who would hear it; too many, where one was killed. */
-	_Atomic uint32_t held[LEASE_PROCESSES]; /* Not 0: it ended without giving all back. */
-	struct lease_slot slots[LEASE_SLOTS];
-};
-
 struct leases {
-	/* Set once by leases_open(). */
-	int fd;
-	struct lease_file *file;
-	unsigned process; /* Our number. */
-	/* Any thread. */
-	_Atomic uint32_t serial;
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
+	struct leasefile *now; /* And behind it those it replaced, while they are in use. */
 	pthread_cond_t changed;
 	struct lease_wait *waits;
 	pthread_t keeper;
@@ -61,38 +33,21 @@ struct leases {
 enum lease_life { LEASE_LIFE_UNKNOWN, LEASE_LIFE_ALIVE, LEASE_LIFE_DEAD };
 
 static struct lease_slot *
-lease_slot_of(struct leases *l, uint64_t hash)
+lease_slot_of(const struct leasefile *t, uint64_t hash)
 {
-	return &l->file->slots[hash % LEASE_SLOTS];
-}
-
-static unsigned
-lease_process_of(uint64_t word)
-{
-	return (unsigned)(word >> LEASE_PROCESS_SHIFT) % LEASE_PROCESSES;
+	return &t->file->slots[hash % LEASE_SLOTS];
 }
 
 static uint64_t
-lease_new_word(struct leases *l, uint64_t hash)
+lease_new_word(struct leasefile *t, uint64_t hash)
 {
 	uint64_t serial;
 
 	do
-		serial = (atomic_fetch_add(&l->serial, 1) + 1) & LEASE_SERIAL_MASK;
+		serial = (atomic_fetch_add(&t->serial, 1) + 1) & LEASE_SERIAL_MASK;
 	while (serial == 0);
 	return hash >> LEASE_TAG_SHIFT << LEASE_TAG_SHIFT |
-	       (uint64_t)l->process << LEASE_PROCESS_SHIFT | serial;
-}
-
-/* Not of a lock that this process holds itself: those are never in its own way. */
-static bool
-lease_process_lives(struct leases *l, unsigned process)
-{
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = process, .l_len = 1
-	};
-
-	return fcntl(l->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	       (uint64_t)t->process << LEASE_PROCESS_SHIFT | serial;
 }
 
 static bool
@@ -103,100 +58,87 @@ lease_is_late(struct lease_slot *slot, int64_t now_ms)
 	return deadline_ms <= now_ms || deadline_ms - now_ms > LEASE_MS + LEASE_SLACK_MS;
 }
 
-static void
-lease_ring(struct leases *l)
-{
-	atomic_fetch_add(&l->file->bell, 1);
-	syscall(SYS_futex, &l->file->bell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-}
-
-/* ---- Opening -------------------------------------------------------------------------------- */
-
-static int
-lease_open_file(const char *directory)
-{
-	char path[LEASE_PATH_MAX];
-	struct stat st;
-	int len = snprintf(path, sizeof(path), "%s/leases", directory);
-
-	if (len < 0 || (size_t)len >= sizeof(path))
-		return -EINVAL;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	if (fd < 0)
-		return errno == ELOOP ? -EINVAL : -errno;
-	int rc = 0;
-	if (fstat(fd, &st) != 0)
-		rc = -errno;
-	else if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
-		rc = -EINVAL;
-	/* Room for all of it now: a page that finds none later would end the process. */
-	if (rc == 0 && st.st_blocks * LEASE_BLOCK < (blkcnt_t)sizeof(struct lease_file))
-		rc = -posix_fallocate(fd, 0, sizeof(struct lease_file));
-	if (rc == 0)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-static int
-lease_take_number(struct leases *l)
-{
-	for (l->process = 0; l->process < LEASE_PROCESSES; l->process++) {
-		struct flock lock = {
-			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = l->process, .l_len = 1
-		};
-		if (fcntl(l->fd, F_OFD_SETLK, &lock) == 0)
-			return 0;
-		if (errno != EAGAIN && errno != EACCES)
-			return -errno;
-	}
-	return -EBUSY;
-}
-
-/* Who had our number before may have been killed: what it held must not seem to be ours. */
-static void
-lease_clear_number(struct leases *l)
-{
-	if (atomic_exchange(&l->file->held[l->process], 0) == 0)
-		return;
-	for (size_t i = 0; i < LEASE_SLOTS; i++) {
-		uint64_t word = atomic_load(&l->file->slots[i].word);
-		if (word != 0 && lease_process_of(word) == l->process)
-			atomic_compare_exchange_strong(&l->file->slots[i].word, &word, 0);
-	}
-	lease_ring(l);
-}
+/* ---- Following the store --------------------------------------------------------------------- */
 
 int
-leases_open(struct leases **out, const char *path)
+leases_new(struct leases **out)
 {
 	struct leases *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return -ENOMEM;
-	l->fd = lease_open_file(path);
-	int rc = l->fd < 0 ? l->fd : 0;
-	if (rc == 0) {
-		void *at =
-		    mmap(NULL, sizeof(*l->file), PROT_READ | PROT_WRITE, MAP_SHARED, l->fd, 0);
-		rc = at == MAP_FAILED ? -errno : 0;
-		l->file = rc == 0 ? at : NULL;
-	}
-	if (rc == 0)
-		rc = lease_take_number(l);
-	if (rc != 0) {
-		if (l->file != NULL)
-			munmap(l->file, sizeof(*l->file));
-		if (l->fd >= 0)
-			close(l->fd);
-		free(l);
-		return rc;
-	}
-	lease_clear_number(l);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->changed, NULL);
 	*out = l;
 	return 0;
+}
+
+/* Take out the files that were replaced and that nobody uses any more. */
+static struct leasefile *
+lease_pick_unused_locked(struct leases *l)
+{
+	struct leasefile *unused = NULL;
+
+	for (struct leasefile **at = &l->now->older; *at != NULL;) {
+		struct leasefile *t = *at;
+		if (t->users > 0) {
+			at = &t->older;
+			continue;
+		}
+		*at = t->older;
+		t->older = unused;
+		unused = t;
+	}
+	return unused;
+}
+
+static void
+lease_close_all(struct leasefile *t)
+{
+	while (t != NULL) {
+		struct leasefile *next = t->older;
+		leasefile_close(t);
+		t = next;
+	}
+}
+
+int
+leases_attach(struct leases *l, const char *path)
+{
+	struct leasefile *t = NULL;
+	int rc = 0;
+
+	if (l->now == NULL || !leasefile_is_in(l->now, path))
+		rc = leasefile_open(path, &t);
+	pthread_mutex_lock(&l->lock);
+	if (t != NULL) {
+		t->older = l->now;
+		l->now = t;
+	}
+	struct leasefile *unused = l->now == NULL ? NULL : lease_pick_unused_locked(l);
+	pthread_mutex_unlock(&l->lock);
+	lease_close_all(unused);
+	return rc;
+}
+
+/* The file in use, which lease_leave() gives back; NULL: there is none. */
+static struct leasefile *
+lease_use(struct leases *l)
+{
+	pthread_mutex_lock(&l->lock);
+	struct leasefile *t = l->now;
+	if (t != NULL)
+		t->users++;
+	pthread_mutex_unlock(&l->lock);
+	return t;
+}
+
+static void
+lease_leave(struct leases *l, struct leasefile *t)
+{
+	pthread_mutex_lock(&l->lock);
+	t->users--;
+	pthread_mutex_unlock(&l->lock);
 }
 
 void
@@ -212,20 +154,18 @@ leases_stop(struct leases *l)
 	pthread_mutex_unlock(&l->lock);
 	if (has_keeper)
 		pthread_join(l->keeper, NULL);
-	for (; l->waits != NULL; l->waits = l->waits->next)
-		atomic_fetch_sub(&l->file->waiting, 1);
+	l->waits = NULL;
 }
 
 void
-leases_close(struct leases *l)
+leases_free(struct leases *l)
 {
 	if (l == NULL)
 		return;
 	leases_stop(l);
 	pthread_cond_destroy(&l->changed);
 	pthread_mutex_destroy(&l->lock);
-	munmap(l->file, sizeof(*l->file));
-	close(l->fd);
+	lease_close_all(l->now);
 	free(l);
 }
 
@@ -243,32 +183,36 @@ lease_is_for_all(struct lease_slot *slot, uint64_t hash, int64_t now_ms)
 
 /* Who holds it, and may that be waited for? */
 static enum lease_verdict
-lease_look(struct leases *l, struct lease_slot *slot, uint64_t hash, uint64_t word)
+lease_look(const struct leasefile *t, uint64_t hash, uint64_t word)
 {
+	struct lease_slot *slot = lease_slot_of(t, hash);
+
 	if (word >> LEASE_TAG_SHIFT != hash >> LEASE_TAG_SHIFT)
 		return LEASE_NONE;
-	if (lease_process_of(word) == l->process)
+	if (leasefile_process_of(word) == t->process)
 		return LEASE_OWN;
-	return lease_process_lives(l, lease_process_of(word)) && atomic_load(&slot->word) == word
+	return leasefile_process_lives(t, leasefile_process_of(word)) &&
+		       atomic_load(&slot->word) == word
 		   ? LEASE_OTHER
 		   : LEASE_TAKEN;
 }
 
-enum lease_verdict
-lease_take(struct leases *l, uint64_t hash, uint64_t sequence, uint64_t overtake, struct lease *out,
-    struct lease *other)
+static enum lease_verdict
+lease_take_in(struct leasefile *t, uint64_t hash, uint64_t sequence, uint64_t overtake,
+    struct lease *out, struct lease *other)
 {
-	struct lease_slot *slot = lease_slot_of(l, hash);
+	struct lease_slot *slot = lease_slot_of(t, hash);
 	int64_t now_ms = clock_mono_ms();
-	uint64_t word = atomic_load(&slot->word), ours = lease_new_word(l, hash);
+	uint64_t word = atomic_load(&slot->word), ours = lease_new_word(t, hash);
 
 	if (lease_is_for_all(slot, hash, now_ms))
 		return LEASE_NONE;
 	for (;;) {
 		if (word != 0 && word != overtake && !lease_is_late(slot, now_ms)) {
-			enum lease_verdict verdict = lease_look(l, slot, hash, word);
+			enum lease_verdict verdict = lease_look(t, hash, word);
 			if (verdict == LEASE_OTHER || verdict == LEASE_OWN)
-				*other = (struct lease){ hash, word, atomic_load(&slot->sequence) };
+				*other =
+				    (struct lease){ t, hash, word, atomic_load(&slot->sequence) };
 			if (verdict != LEASE_TAKEN)
 				return verdict;
 		}
@@ -280,71 +224,92 @@ lease_take(struct leases *l, uint64_t hash, uint64_t sequence, uint64_t overtake
 	}
 	/* Another may have tried meanwhile, and left its own. */
 	atomic_store(&slot->sequence, sequence);
-	atomic_fetch_add(&l->file->held[l->process], 1);
-	*out = (struct lease){ hash, ours, sequence };
+	atomic_fetch_add(&t->file->held[t->process], 1);
+	*out = (struct lease){ t, hash, ours, sequence };
 	/* Who waited for the one that was overtaken waits for nothing. */
-	if (word != 0 && atomic_load(&l->file->waiting) > 0)
-		lease_ring(l);
+	if (word != 0 && atomic_load(&t->file->waiting) > 0)
+		leasefile_ring(t);
 	return LEASE_TAKEN;
 }
 
-bool
-lease_is_ours(struct leases *l, const struct lease *lease)
+enum lease_verdict
+lease_take(struct leases *l, uint64_t hash, uint64_t sequence, uint64_t overtake, struct lease *out,
+    struct lease *other)
 {
-	return atomic_load(&lease_slot_of(l, lease->hash)->word) == lease->word;
+	struct leasefile *t = lease_use(l);
+
+	if (t == NULL)
+		return LEASE_NONE;
+	enum lease_verdict verdict = lease_take_in(t, hash, sequence, overtake, out, other);
+	if (verdict != LEASE_TAKEN)
+		lease_leave(l, t);
+	return verdict;
+}
+
+bool
+lease_is_ours(const struct lease *lease)
+{
+	return atomic_load(&lease_slot_of(lease->file, lease->hash)->word) == lease->word;
 }
 
 void
-lease_set_sequence(struct leases *l, struct lease *lease, uint64_t sequence)
+lease_set_sequence(struct lease *lease, uint64_t sequence)
 {
 	lease->sequence = sequence;
-	if (lease_is_ours(l, lease))
-		atomic_store(&lease_slot_of(l, lease->hash)->sequence, sequence);
+	if (lease_is_ours(lease))
+		atomic_store(&lease_slot_of(lease->file, lease->hash)->sequence, sequence);
 }
 
 void
-lease_renew(struct leases *l, const struct lease *lease)
+lease_renew(const struct lease *lease)
 {
-	if (lease_is_ours(l, lease))
-		atomic_store(
-		    &lease_slot_of(l, lease->hash)->deadline_ms, clock_mono_ms() + LEASE_MS);
+	if (lease_is_ours(lease))
+		atomic_store(&lease_slot_of(lease->file, lease->hash)->deadline_ms,
+		    clock_mono_ms() + LEASE_MS);
 }
 
 void
 lease_release(struct leases *l, struct lease *lease, bool alone)
 {
-	struct lease_slot *slot = lease_slot_of(l, lease->hash);
+	struct leasefile *t = lease->file;
+	struct lease_slot *slot = lease_slot_of(t, lease->hash);
 	uint64_t word = lease->word;
 
-	if (alone && lease_is_ours(l, lease)) {
+	if (alone && lease_is_ours(lease)) {
 		uint32_t until =
 		    (uint32_t)((clock_mono_ms() + LEASE_ALONE_MS) >> LEASE_ALONE_SHIFT);
 		atomic_store(
 		    &slot->alone, lease->hash >> LEASE_TAG_SHIFT << LEASE_TAG_SHIFT | until);
 	}
 	bool was_ours = atomic_compare_exchange_strong(&slot->word, &word, 0);
-	atomic_fetch_sub(&l->file->held[l->process], 1);
+	atomic_fetch_sub(&t->file->held[t->process], 1);
 	*lease = (struct lease){ 0 };
-	if (was_ours && atomic_load(&l->file->waiting) > 0)
-		lease_ring(l);
+	if (was_ours && atomic_load(&t->file->waiting) > 0)
+		leasefile_ring(t);
+	lease_leave(l, t);
 }
 
 void
 lease_fail(struct leases *l, struct lease *lease, unsigned status)
 {
 	/* Before it is given back: who sees the one sees the other. */
-	if (lease_is_ours(l, lease))
-		atomic_store(&lease_slot_of(l, lease->hash)->failure, lease->word << 32 | status);
+	if (lease_is_ours(lease))
+		atomic_store(
+		    &lease_slot_of(lease->file, lease->hash)->failure, lease->word << 32 | status);
 	lease_release(l, lease, false);
 }
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
 static bool
-lease_wait_is_over(struct leases *l, const struct lease_wait *wait, int64_t now_ms, char *lives)
+lease_wait_is_over(
+    const struct leasefile *t, const struct lease_wait *wait, int64_t now_ms, char *lives)
 {
-	struct lease_slot *slot = lease_slot_of(l, wait->other.hash);
-	unsigned process = lease_process_of(wait->other.word);
+	/* In a file that was replaced nobody gives back what we would see. */
+	if (wait->other.file != t)
+		return true;
+	struct lease_slot *slot = lease_slot_of(t, wait->other.hash);
+	unsigned process = leasefile_process_of(wait->other.word);
 
 	if (atomic_load(&slot->word) != wait->other.word || now_ms >= wait->until_ms ||
 	    lease_is_late(slot, now_ms))
@@ -352,15 +317,17 @@ lease_wait_is_over(struct leases *l, const struct lease_wait *wait, int64_t now_
 	/* Many may wait for one process: it is asked after once. */
 	if (lives[process] == LEASE_LIFE_UNKNOWN)
 		lives[process] =
-		    lease_process_lives(l, process) ? LEASE_LIFE_ALIVE : LEASE_LIFE_DEAD;
+		    leasefile_process_lives(t, process) ? LEASE_LIFE_ALIVE : LEASE_LIFE_DEAD;
 	return lives[process] == LEASE_LIFE_DEAD;
 }
 
 /* With which status the fetch failed that it waited for; 0: it did not, or nobody knows. */
 static unsigned
-lease_failure(struct leases *l, const struct lease *other)
+lease_failure(const struct leasefile *t, const struct lease *other)
 {
-	uint64_t failure = atomic_load(&lease_slot_of(l, other->hash)->failure);
+	if (other->file != t)
+		return 0;
+	uint64_t failure = atomic_load(&lease_slot_of(t, other->hash)->failure);
 	uint32_t status = (uint32_t)failure;
 
 	if (failure >> 32 != (uint32_t)other->word || fault_is("lease-failure"))
@@ -374,19 +341,21 @@ lease_pick_locked(struct leases *l)
 {
 	char lives[LEASE_PROCESSES] = { LEASE_LIFE_UNKNOWN };
 	int64_t now_ms = clock_mono_ms();
+	struct leasefile *t = l->now;
 	struct lease_wait *over = NULL;
 
 	for (struct lease_wait **at = &l->waits; *at != NULL;) {
 		struct lease_wait *wait = *at;
-		if (!lease_wait_is_over(l, wait, now_ms, lives)) {
+		if (!lease_wait_is_over(t, wait, now_ms, lives)) {
 			at = &wait->next;
 			continue;
 		}
 		*at = wait->next;
-		wait->failed_status = lease_failure(l, &wait->other);
+		wait->failed_status = lease_failure(t, &wait->other);
 		wait->next = over;
 		over = wait;
-		atomic_fetch_sub(&l->file->waiting, 1);
+		if (wait->other.file == t)
+			atomic_fetch_sub(&t->file->waiting, 1);
 	}
 	return over;
 }
@@ -403,17 +372,20 @@ lease_keep(void *context)
 			pthread_cond_wait(&l->changed, &l->lock);
 			continue;
 		}
-		uint32_t heard = atomic_load(&l->file->bell);
+		struct leasefile *t = l->now;
+		t->users++;
+		uint32_t heard = atomic_load(&t->file->bell);
 		struct lease_wait *over = lease_pick_locked(l);
 		pthread_mutex_unlock(&l->lock);
 		if (over == NULL)
-			syscall(SYS_futex, &l->file->bell, FUTEX_WAIT, heard, &tick, NULL, 0);
+			syscall(SYS_futex, &t->file->bell, FUTEX_WAIT, heard, &tick, NULL, 0);
 		while (over != NULL) {
 			struct lease_wait *wait = over;
 			over = wait->next;
 			wait->told(wait);
 		}
 		pthread_mutex_lock(&l->lock);
+		t->users--;
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
@@ -425,9 +397,9 @@ lease_await(struct leases *l, struct lease_wait *wait)
 	pthread_mutex_lock(&l->lock);
 	if (!l->has_keeper && !l->stopping)
 		l->has_keeper = pthread_create(&l->keeper, NULL, lease_keep, l) == 0;
-	bool kept = l->has_keeper;
+	bool kept = l->has_keeper && wait->other.file == l->now;
 	if (kept) {
-		atomic_fetch_add(&l->file->waiting, 1);
+		atomic_fetch_add(&l->now->file->waiting, 1);
 		wait->next = l->waits;
 		l->waits = wait;
 		pthread_cond_signal(&l->changed);

@@ -17,6 +17,7 @@
  * lock). The kernel lets go of it when the process ends, however it ends, and that is how others
  * know that its leases are void. A process that is stopped keeps its lock but does not renew:
  * LEASE_MS after its last renewal it is overtaken, and finds another's word where its own was.
+ * Where the file is replaced, the next leases are taken in the new one.
  *
  * Who waits has one more thread, the keeper. It sleeps on a futex in the file, the bell, which is
  * rung by who gives a lease back while anybody waits; every LEASE_TICK_MS it looks whether the
@@ -30,8 +31,11 @@ struct leases; /* Opaque. Thread-safe unless a function says otherwise. */
 
 enum { LEASE_MS = 2000, LEASE_RENEW_MS = 500, LEASE_TICK_MS = 5, LEASE_ALONE_MS = 2000 };
 
+struct leasefile;
+
 /* One that is held, or, as `other`, who holds it. Zeroed: none. */
 struct lease {
+	struct leasefile *file; /* While it is held; as `other` only to tell one from the next. */
 	uint64_t hash;
 	uint64_t word;
 	uint64_t
@@ -42,21 +46,27 @@ enum lease_verdict {
 	LEASE_TAKEN, /* It is ours, till lease_release(). */
 	LEASE_OTHER, /* Another process fetches this: wait, or overtake it. */
 	LEASE_OWN,   /* This process fetches it: overtake that, or fetch without a lease. */
-	LEASE_NONE,  /* Fetch without one: another key has it, or nobody should wait. */
+	LEASE_NONE,  /* Fetch without one: another key has it, or nobody should wait, or there is no
+		      * file.
+		      */
 };
 
+/* None can be taken yet: leases_attach() comes first. Returns: 0; -ENOMEM. */
+int leases_new(struct leases **out) NODISCARD;
+
 /*
- * Map the file, make it where there is none, and take a number.
+ * Map the file, make it where there is none, and take a number in it. To be called again now and
+ * then: it follows a file that was replaced, and the leases that are held stay. One thread's.
  *
  * path:    the store's directory; caller keeps.
  * Returns: 0; -EINVAL (not a plain file of ours); -EBUSY (no number is left); -ENOSPC and other
- *          errors of the system.
+ *          errors of the system: then all is as it was. Blocks on disk.
  */
-int leases_open(struct leases **out, const char *path) NODISCARD;
+int leases_attach(struct leases *l, const char *path) NODISCARD;
 
 /* End the keeper: nobody is told of anything any more. */
 void leases_stop(struct leases *l);
-void leases_close(struct leases *l); /* Stops it first. NULL is fine. */
+void leases_free(struct leases *l); /* Stops it first. NULL is fine. */
 
 /*
  * Take the lease for `hash`.
@@ -68,13 +78,13 @@ enum lease_verdict lease_take(struct leases *l, uint64_t hash, uint64_t sequence
     struct lease *out, struct lease *other) NODISCARD;
 
 /* Nobody has overtaken us. */
-bool lease_is_ours(struct leases *l, const struct lease *lease);
+bool lease_is_ours(const struct lease *lease);
 
 /* The fetch is sent only now: it began with that number. */
-void lease_set_sequence(struct leases *l, struct lease *lease, uint64_t sequence);
+void lease_set_sequence(struct lease *lease, uint64_t sequence);
 
 /* To be called every LEASE_RENEW_MS. */
-void lease_renew(struct leases *l, const struct lease *lease);
+void lease_renew(const struct lease *lease);
 
 /*
  * Give it back and tell who waits; where it was overtaken, nothing happens. `*lease` is zeroed.
@@ -100,7 +110,7 @@ struct lease_wait {
  * Have `told` called once, on the keeper's thread, when `other` was given back, overtaken, or is
  * void, or when `until_ms` has come. Never waits itself.
  *
- * Returns: 0; -EAGAIN where there is no keeper to be had.
+ * Returns: 0; -EAGAIN where there is no keeper to be had, or the file was replaced.
  */
 int lease_await(struct leases *l, struct lease_wait *wait) NODISCARD;
 

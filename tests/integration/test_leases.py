@@ -322,6 +322,56 @@ class OnePlace(LeaseCase):
         self.assertEqual(self.backend.count(KEY), 1)
 
 
+class LaterStore(LeaseCase):
+    """A store that is not there at the start, or that is moved away."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = os.path.join(self.site.dir, "store")
+
+    def wait_for_leases(self, *doryds):
+        """Until they have mapped what is there now."""
+        path = os.path.join(self.store, "leases")
+
+        def maps(doryd):
+            with open(f"/proc/{doryd.pid}/maps") as f:
+                return any(line.split()[5:] == [path] for line in f)
+
+        for doryd in doryds:
+            wait_until(lambda d=doryd: maps(d), "the leases are there")
+
+    def assert_one_fetch(self, owner, other):
+        wait_until(lambda: self.site.metric("flights", owner) == 0, "what went before is over")
+        target = "/page/" + os.urandom(4).hex()
+        first = self.hold_with(owner, target)
+        second = self.begin_waiting(other, target)
+        self.backend.release(target)
+        self.assert_text(first.read(), "default")
+        self.assert_text(second.read(), "default")
+        self.assertEqual(self.backend.count(target), 1)
+
+    def test_processes_that_started_without_a_store_share_fetches_once_it_is_there(self):
+        for doryd in self.doryds:
+            doryd.stop()
+        os.rename(self.store, self.store + ".gone")
+        with open(self.store, "w"):
+            pass
+        new = [self.site.start_doryd(name=f"new{i}") for i in range(2)]
+        self.assertIn("store-", new[0].ask("GET", KEY).cache_status)
+        os.unlink(self.store)
+        self.wait_for_leases(*new)
+        wait_until(lambda: all("store-" not in d.ask("GET", KEY).cache_status for d in new),
+                   "the store is there")
+        self.assert_one_fetch(*new)
+
+    def test_where_the_store_was_replaced_old_and_new_processes_share_fetches(self):
+        os.rename(self.store, self.store + ".gone")
+        self.wait_for_leases(self.one, self.two)
+        new = self.site.start_doryd(name="new")
+        self.assert_one_fetch(self.one, new)
+        self.assert_one_fetch(new, self.two)
+
+
 class Impatient(LeaseCase):
     ORIGIN = "first_byte_timeout = 1s"
 

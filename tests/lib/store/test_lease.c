@@ -46,7 +46,8 @@ static struct leases *
 open_leases(const char *path)
 {
 	struct leases *l = NULL;
-	ck_assert_int_eq(leases_open(&l, path), 0);
+	ck_assert_int_eq(leases_new(&l), 0);
+	ck_assert_int_eq(leases_attach(l, path), 0);
 	return l;
 }
 
@@ -105,13 +106,13 @@ fork_owner(const char *path)
 	if (child == 0) {
 		struct leases *l = NULL;
 		struct lease lease;
-		if (leases_open(&l, path) != 0 || take(l, some_hash, &lease) != LEASE_TAKEN ||
-		    write(ready[1], "x", 1) != 1)
+		if (leases_new(&l) != 0 || leases_attach(l, path) != 0 ||
+		    take(l, some_hash, &lease) != LEASE_TAKEN || write(ready[1], "x", 1) != 1)
 			_exit(1);
 		alarm(60);
 		for (;;) {
 			usleep(LEASE_RENEW_MS * 1000);
-			lease_renew(l, &lease);
+			lease_renew(&lease);
 		}
 	}
 	close(ready[1]);
@@ -134,7 +135,7 @@ START_TEST(one_of_two_takes_it_and_the_other_waits)
 	struct lease lease, other, mine;
 	struct waiter w;
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
-	ck_assert(lease_is_ours(a, &lease));
+	ck_assert(lease_is_ours(&lease));
 	ck_assert_int_eq(lease_take(b, some_hash, 9, 0, &mine, &other), LEASE_OTHER);
 	ck_assert_uint_eq(other.sequence, 7);
 	waiter_begin(&w, b, some_hash, WAIT_MS);
@@ -142,8 +143,8 @@ START_TEST(one_of_two_takes_it_and_the_other_waits)
 	ck_assert_int_lt(waiter_end(&w), 1000);
 	ck_assert_int_eq(take(b, some_hash, &mine), LEASE_TAKEN);
 	lease_release(b, &mine, false);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -153,7 +154,7 @@ START_TEST(in_its_own_process_nobody_waits)
 	struct lease lease, again;
 	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_TAKEN);
 	ck_assert_int_eq(take(l, some_hash, &again), LEASE_OWN);
-	leases_close(l);
+	leases_free(l);
 }
 END_TEST
 
@@ -164,8 +165,8 @@ START_TEST(two_keys_in_one_slot_do_not_wait_for_each_other)
 	struct lease lease, other;
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
 	ck_assert_int_eq(take(b, some_hash ^ (uint64_t)1 << 60, &other), LEASE_NONE);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -178,8 +179,8 @@ START_TEST(what_is_for_nobody_else_is_fetched_side_by_side)
 	lease_release(a, &lease, true);
 	ck_assert_int_eq(take(b, some_hash, &other), LEASE_NONE);
 	ck_assert_int_eq(take(a, some_hash, &other), LEASE_NONE);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -191,12 +192,12 @@ START_TEST(one_that_is_of_no_use_is_overtaken_and_its_owner_sees_it)
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
 	ck_assert_int_eq(lease_take(b, some_hash, 9, 0, &mine, &other), LEASE_OTHER);
 	ck_assert_int_eq(lease_take(b, some_hash, 9, other.word, &mine, &other), LEASE_TAKEN);
-	ck_assert(!lease_is_ours(a, &lease));
+	ck_assert(!lease_is_ours(&lease));
 	lease_release(a, &lease, true);
-	ck_assert(lease_is_ours(b, &mine));
+	ck_assert(lease_is_ours(&mine));
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_OTHER);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -229,8 +230,8 @@ START_TEST(what_fails_fails_for_who_waits_and_for_nobody_later)
 	lease_release(b, &other, false);
 	waiter_end(&w);
 	ck_assert_uint_eq(w.wait.failed_status, 0);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -239,12 +240,12 @@ START_TEST(a_number_that_is_noted_later_is_told)
 	struct leases *a = open_leases(lease_path), *b = open_leases(lease_path);
 	struct lease lease, other;
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
-	lease_set_sequence(a, &lease, 12);
+	lease_set_sequence(&lease, 12);
 	ck_assert_int_eq(take(b, some_hash, &other), LEASE_OTHER);
 	ck_assert_int_eq(lease_take(b, some_hash, 9, 0, &lease, &other), LEASE_OTHER);
 	ck_assert_uint_eq(other.sequence, 12);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -259,7 +260,7 @@ START_TEST(who_is_killed_is_overtaken_at_once)
 	end_owner(owner);
 	ck_assert_int_lt(waiter_end(&w), 1000);
 	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_TAKEN);
-	leases_close(l);
+	leases_free(l);
 }
 END_TEST
 
@@ -271,7 +272,7 @@ START_TEST(whose_number_is_given_again_holds_nothing)
 	end_owner(fork_owner(path));
 	l = open_leases(path); /* Has the number that was just given up. */
 	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_TAKEN);
-	leases_close(l);
+	leases_free(l);
 }
 END_TEST
 
@@ -288,7 +289,7 @@ START_TEST(who_is_stopped_is_overtaken_after_its_deadline)
 	ck_assert_int_lt(took_ms, 2 * LEASE_MS);
 	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_TAKEN);
 	end_owner(owner);
-	leases_close(l);
+	leases_free(l);
 }
 END_TEST
 
@@ -304,7 +305,7 @@ START_TEST(who_renews_keeps_it_and_who_waits_has_a_limit)
 	ck_assert_int_ge(clock_mono_ms(), w.wait.until_ms);
 	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_OTHER);
 	end_owner(owner);
-	leases_close(l);
+	leases_free(l);
 }
 END_TEST
 
@@ -334,7 +335,7 @@ START_TEST(garbage_in_the_file_costs_no_more_than_a_wait)
 		uint64_t hash = i * 0x9e3779b97f4a7c15;
 		struct leases *l = i % 2 == 0 ? a : b;
 		if (lease_take(l, hash, 1, 0, &lease, &other) == LEASE_TAKEN) {
-			lease_renew(l, &lease);
+			lease_renew(&lease);
 			lease_release(l, &lease, false);
 		}
 	}
@@ -346,8 +347,8 @@ START_TEST(garbage_in_the_file_costs_no_more_than_a_wait)
 	lease_release(a, &lease, false);
 	waiter_end(&w);
 	ck_assert_int_eq(take(b, some_hash, &other), LEASE_TAKEN);
-	leases_close(a);
-	leases_close(b);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -355,14 +356,50 @@ START_TEST(what_is_no_plain_file_of_ours_is_refused)
 {
 	char *path = lease_path, file[4096];
 	struct leases *l = NULL;
+	struct lease lease;
+	ck_assert_int_eq(leases_new(&l), 0);
 	snprintf(file, sizeof(file), "%s/leases", path);
 	ck_assert_int_eq(mkfifo(file, 0600), 0);
-	ck_assert_int_eq(leases_open(&l, path), -EINVAL);
+	ck_assert_int_eq(leases_attach(l, path), -EINVAL);
 	ck_assert_int_eq(unlink(file), 0);
 	ck_assert_int_eq(symlink("/dev/zero", file), 0);
-	ck_assert_int_eq(leases_open(&l, path), -EINVAL);
+	ck_assert_int_eq(leases_attach(l, path), -EINVAL);
 	ck_assert_int_eq(unlink(file), 0);
-	ck_assert_int_eq(leases_open(&l, "/nowhere/at/all"), -ENOENT);
+	ck_assert_int_eq(leases_attach(l, "/nowhere/at/all"), -ENOENT);
+	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_NONE);
+	/* Once there is one, it is taken as if it had always been. */
+	ck_assert_int_eq(leases_attach(l, path), 0);
+	ck_assert_int_eq(take(l, some_hash, &lease), LEASE_TAKEN);
+	lease_release(l, &lease, false);
+	leases_free(l);
+}
+END_TEST
+
+START_TEST(a_file_that_is_replaced_is_followed_and_who_waited_looks_again)
+{
+	struct leases *a = open_leases(lease_path), *b = open_leases(lease_path);
+	struct lease old, lease, other;
+	struct waiter w;
+	char file[4096];
+	ck_assert_int_eq(take(a, some_hash, &old), LEASE_TAKEN);
+	waiter_begin(&w, b, some_hash, WAIT_MS);
+	ck_assert_int_eq(leases_attach(b, lease_path), 0); /* The same: nothing happens. */
+	ck_assert_int_eq(take(b, some_hash, &lease), LEASE_OTHER);
+	snprintf(file, sizeof(file), "%s/leases", lease_path);
+	ck_assert_int_eq(unlink(file), 0);
+	ck_assert_int_eq(leases_attach(b, lease_path), 0);
+	ck_assert_int_lt(waiter_end(&w), 1000);
+	ck_assert_int_eq(leases_attach(a, lease_path), 0);
+	/* They meet in the new one; what is held in the old one can still be given back. */
+	ck_assert_int_eq(take(b, some_hash, &lease), LEASE_TAKEN);
+	ck_assert_int_eq(lease_take(a, some_hash, 7, 0, &other, &other), LEASE_OTHER);
+	ck_assert(lease_is_ours(&old));
+	lease_release(a, &old, true);
+	ck_assert(lease_is_ours(&lease));
+	ck_assert_int_eq(lease_take(a, some_hash, 7, 0, &other, &other), LEASE_OTHER);
+	ck_assert_int_eq(leases_attach(a, lease_path), 0);
+	leases_free(a);
+	leases_free(b);
 }
 END_TEST
 
@@ -381,8 +418,8 @@ START_TEST(of_eight_processes_one_takes_it_each_round)
 		struct leases *l = NULL;
 		struct lease leases[ROUNDS], other;
 		alarm(60);
-		if (leases_open(&l, path) != 0 || write(said[1], "r", 1) != 1 ||
-		    read(go[0], &byte, 1) != 1)
+		if (leases_new(&l) != 0 || leases_attach(l, path) != 0 ||
+		    write(said[1], "r", 1) != 1 || read(go[0], &byte, 1) != 1)
 			_exit(1);
 		/* Held to the end: whoever comes later finds it held. */
 		for (uint64_t round = 0; round < ROUNDS; round++) {
@@ -426,6 +463,7 @@ main(void)
 	tcase_add_test(tests, who_renews_keeps_it_and_who_waits_has_a_limit);
 	tcase_add_loop_test(tests, garbage_in_the_file_costs_no_more_than_a_wait, 0, 4);
 	tcase_add_test(tests, what_is_no_plain_file_of_ours_is_refused);
+	tcase_add_test(tests, a_file_that_is_replaced_is_followed_and_who_waited_looks_again);
 	tcase_add_test(tests, of_eight_processes_one_takes_it_each_round);
 	return suite_run("lib/store/lease", tests);
 }
