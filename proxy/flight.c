@@ -56,18 +56,30 @@ flight_is_past(const struct flight *f)
 }
 
 static bool
+flight_is_of(const struct flight *f, const struct exchange *x)
+{
+	return f->shared && spool_has_all(f) && !flight_is_past(f) &&
+	       f->hash == flight_hash(&x->plan) &&
+	       slice_equal(f->plan.key.bytes, x->plan.key.bytes) &&
+	       slice_equal(f->plan.variant, x->plan.variant);
+}
+
+/* RFC 9111 section 4: what is all here is a stored response, and may be stale. */
+static bool
+flight_is_stale(const struct flight *f)
+{
+	return f->state == FLIGHT_WHOLE &&
+	       storing_freshness(&f->storing, f->storing.age_s, false) != FRESHNESS_FRESH;
+}
+
+static bool
 flight_fits(struct flight *f, struct exchange *x)
 {
-	if (!f->shared || !spool_has_all(f) || flight_is_past(f) ||
-	    f->hash != flight_hash(&x->plan) ||
-	    !slice_equal(f->plan.key.bytes, x->plan.key.bytes) ||
-	    !slice_equal(f->plan.variant, x->plan.variant))
+	if (!flight_is_of(f, x))
 		return false;
 	if (f->state < FLIGHT_HEAD)
 		return true;
-	/* RFC 9111 section 4: what is all here is a stored response, and may be stale. */
-	if (f->state == FLIGHT_WHOLE &&
-	    storing_freshness(&f->storing, f->storing.age_s, false) != FRESHNESS_FRESH)
+	if (flight_is_stale(f))
 		return false;
 	return f->shareable && vary_selects(&f->vary, &x->request, &x->arena) == 1;
 }
@@ -118,9 +130,28 @@ flight_join(struct exchange *x)
 	return true;
 }
 
+/*
+ * What is stale the moment it arrives is asked about (RFC 9111 section 4.3.1) while it is on its
+ * way into the store too: its writer takes it before whatever comes of asking.
+ */
+static void
+flight_look_landing(struct exchange *x)
+{
+	struct flight *f = *flights_bucket(x->worker->flights, flight_hash(&x->plan));
+
+	while (
+	    f != NULL && !(flight_is_of(f, x) && flight_is_stale(f) && f->stored && f->storable &&
+			     !f->freshens && vary_selects(&f->vary, &x->request, &x->arena) == 1))
+		f = f->next;
+	if (f != NULL && flight_lives(f, x))
+		revalidation_note_landing(f, x);
+}
+
 void
 flight_start(struct exchange *x)
 {
+	if (x->plan.action == PLAN_CACHE && !x->alone && x->stale.head.at == NULL)
+		flight_look_landing(x);
 	struct flight *f = flight_new(x);
 
 	if (f == NULL) {

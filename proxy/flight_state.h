@@ -263,6 +263,10 @@ bool landing_may_answer(struct flight *f, struct exchange *x);
 /* Copy what x knows of its stale entry. Returns 0; -ENOMEM. */
 int revalidation_take(struct flight *f, const struct stale *stale) NODISCARD;
 
+/* The response of a flight is on its way into the store, and stale: x asks about that, once it has
+ * a flight of its own. Borrowed until either flight ends. */
+void revalidation_note_landing(const struct flight *f, struct exchange *x);
+
 /* The fields of a request that asks about the stale entry: those of a fetch and its validators. */
 int revalidation_ask(struct flight *f, struct http_fields *fields) NODISCARD;
 

@@ -33,6 +33,26 @@ revalidation_take(struct flight *f, const struct stale *stale)
 	return good ? 0 : -ENOMEM;
 }
 
+void
+revalidation_note_landing(const struct flight *f, struct exchange *x)
+{
+	const struct store_job *job = &f->stores[0].job;
+
+	if (x->unconditional || (f->etag.len == 0 && f->last_modified.len == 0))
+		return;
+	x->forward = FORWARD_STALE;
+	x->stale = (struct stale){
+		.etag = f->etag,
+		.last_modified = f->last_modified,
+		.head = job->head,
+		.variant = job->variant,
+		.sequence = f->sequence,
+		.by_surrogate = f->storing.by_surrogate,
+		.lifetime_s = f->storing.lifetime_s,
+		.grace_s = f->storing.grace_s,
+	};
+}
+
 int
 revalidation_ask(struct flight *f, struct http_fields *fields)
 {

@@ -16,10 +16,11 @@
 
 /*
  * FAULTFS names a file with one word in it, or none: "enospc" and "eio" make data writes fail,
- * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail. All these
- * are about data.mdb. Of body files "bodies" makes writes fail for want of room, "body-eio" for
- * another reason, "body-sync" their syncs, "unreadable" reads; "hang" has writes wait. "nfs" has
- * every disk be one of another machine. Without the file all is well.
+ * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail,
+ * "stuck" has writes wait. All these are about data.mdb. Of body files "bodies" makes writes fail
+ * for want of room, "body-eio" for another reason, "body-sync" their syncs, "unreadable" reads;
+ * "hang" has writes wait. "nfs" has every disk be one of another machine. Without the file all is
+ * well.
  */
 enum {
 	FAULTFS_WORD = 16,
@@ -65,6 +66,8 @@ faultfs_write(int fd, off_t at)
 {
 	switch (faultfs_kind(fd)) {
 	case FAULTFS_TABLES:
+		while (faultfs_is("stuck"))
+			usleep(FAULTFS_HANG_US);
 		if (faultfs_is("enospc"))
 			return ENOSPC;
 		return faultfs_is("eio") || (at < FAULTFS_META_BYTES && faultfs_is("meta")) ? EIO
