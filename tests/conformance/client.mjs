@@ -1,23 +1,31 @@
 // client.mjs -- Run the suite against a base URL; what came of each test, as one JSON object.
 //   node client.mjs SUITE URL [ID]...
+import fs from 'node:fs'
 import path from 'node:path'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
 const [suite, base, ...wanted] = process.argv.slice(2)
 const load = name => import(pathToFileURL(path.join(suite, name)))
-const fetch = createRequire(path.join(suite, 'package.json'))('node-fetch')
-const { runTests, getResults } = await load('client/runner.mjs')
-const { determineTestResult } = await load('lib/display.mjs')
+// Later editions have their machinery in a folder, use the fetch that node has, and have left
+// Surrogate-Control out.
+const isLater = fs.existsSync(path.join(suite, 'test-engine'))
+const engine = isLater ? 'test-engine/' : ''
+const { runTests, getResults } = await load(engine + 'client/runner.mjs')
+const { determineTestResult } = await load(isLater ? engine + 'lib/results.mjs' : 'lib/display.mjs')
 const groups = (await load('tests/index.mjs')).default
-groups.push((await load('tests/surrogate-control.mjs')).default)
+const fetches = []
+if (!isLater) {
+  fetches.push(createRequire(path.join(suite, 'package.json'))('node-fetch'))
+  groups.push((await load('tests/surrogate-control.mjs')).default)
+}
 
 const AT_ONCE = 50
 const chosen = groups.map(group => ({
   ...group,
   tests: group.tests.filter(test => wanted.length === 0 || wanted.includes(test.id))
 }))
-await runTests(chosen, fetch, false, base, AT_ONCE)
+await runTests(chosen, ...fetches, false, base, AT_ONCE)
 
 // A test without a kind is a required one. Those whose prerequisite failed count as not passed.
 const results = getResults()
