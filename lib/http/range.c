@@ -8,6 +8,9 @@
 
 enum { RANGE_STRONG_DATE_S = 60 };
 
+/* `bytes=` and two numbers of 64 bits, with blanks between. */
+enum { RANGE_SINGLE_MAX = 64 };
+
 /* Digits, where too many of them are as good as the largest number. */
 static bool
 range_number(struct slice text, uint64_t *out)
@@ -122,17 +125,64 @@ range_read(struct slice value, uint64_t size_bytes, struct range_set *out)
 }
 
 bool
-range_if_range(
-    struct slice if_range, struct slice etag, struct slice last_modified, int64_t response_s)
+range_is_single(struct slice value)
+{
+	struct range_set set;
+
+	return value.len > 0 && value.len <= RANGE_SINGLE_MAX &&
+	       memchr(value.at, ',', value.len) == NULL &&
+	       range_read(value, UINT64_MAX, &set) == RANGE_PART &&
+	       set.items[0].length < UINT64_MAX;
+}
+
+int
+range_read_content(struct slice value, struct range_content *out)
+{
+	struct slice rest = value, unit = slice_cut(&rest, ' ');
+	uint64_t last;
+
+	if (rest.at == NULL || !slice_equal_nocase(unit, SLICE("bytes")))
+		return -EINVAL;
+	struct slice complete = rest, range = slice_cut(&complete, '/');
+	struct slice end = range, start = slice_cut(&end, '-');
+	if (complete.at == NULL || end.at == NULL || slice_to_u64(start, &out->first) != 0 ||
+	    slice_to_u64(end, &last) != 0 || slice_to_u64(complete, &out->complete) != 0 ||
+	    last < out->first || last >= out->complete)
+		return -EINVAL;
+	out->length = last - out->first + 1;
+	return 0;
+}
+
+/* Section 8.8.2.2: it had been so for a minute when it was sent. */
+static bool
+range_is_strong_date(struct slice last_modified, int64_t response_s)
 {
 	int64_t modified_s;
 
+	return http_date_parse(last_modified, response_s, &modified_s) == 0 &&
+	       modified_s <= response_s - RANGE_STRONG_DATE_S;
+}
+
+struct slice
+range_validator(struct slice etag, struct slice last_modified, int64_t response_s)
+{
+	bool is_strong = etag.len > 0 ? etag.at[0] == '"' && http_etag_is_valid(etag)
+				      : range_is_strong_date(last_modified, response_s);
+
+	if (!is_strong)
+		return (struct slice){ NULL, 0 };
+	return etag.len > 0 ? etag : last_modified;
+}
+
+bool
+range_if_range(
+    struct slice if_range, struct slice etag, struct slice last_modified, int64_t response_s)
+{
 	if (if_range.at == NULL)
 		return true;
 	/* Neither may be weak, and equal strong ones are equal bytes (section 8.8.3.2). */
 	if (if_range.len > 0 && if_range.at[0] == '"')
 		return http_etag_is_valid(if_range) && slice_equal(if_range, etag);
 	return if_range.len > 0 && slice_equal(if_range, last_modified) &&
-	       http_date_parse(last_modified, response_s, &modified_s) == 0 &&
-	       modified_s <= response_s - RANGE_STRONG_DATE_S;
+	       range_is_strong_date(last_modified, response_s);
 }

@@ -43,4 +43,28 @@ enum range_verdict range_read(struct slice value, uint64_t size_bytes, struct ra
 bool range_if_range(
     struct slice if_range, struct slice etag, struct slice last_modified, int64_t response_s);
 
+/* What a Content-Range says that its body is: bytes of a representation of `complete` bytes. */
+struct range_content {
+	uint64_t first, length, complete;
+};
+
+/*
+ * `bytes 0-4/10`, strictly (section 14.4): one byte at least, within a length that is known, for
+ * only of such a part can be told where it belongs. Returns: 0; -EINVAL. Thread-safe: pure.
+ */
+int range_read_content(struct slice value, struct range_content *out) NODISCARD;
+
+/*
+ * What of a response proves that two parts are of the same bytes (section 15.3.7.3): its strong
+ * entity-tag, or without any entity-tag a Last-Modified that is strong (as with If-Range, where
+ * either can be sent). at == NULL where it has none. Thread-safe: pure.
+ */
+struct slice range_validator(struct slice etag, struct slice last_modified, int64_t response_s);
+
+/*
+ * Is the value one range, not a list, that asks for less than everything: one to be passed on as it
+ * is? Thread-safe: pure.
+ */
+bool range_is_single(struct slice value);
+
 #endif

@@ -23,6 +23,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			total += set.items[j].length;
 		}
 	}
+	struct range_content content;
+	if (range_read_content(value, &content) == 0)
+		assert(content.length > 0 && content.first < content.complete &&
+		       content.length <= content.complete - content.first);
+	/* What proves that bytes are the same is one of the two validators, byte for byte. */
+	struct slice validator = range_validator(value, rest, 1767225600);
+	if (validator.at != NULL)
+		assert(slice_equal(validator, value) || slice_equal(validator, rest));
+	struct range_set single;
+	if (range_is_single(value))
+		assert(range_read(value, UINT64_MAX, &single) == RANGE_PART && single.n == 1);
 	/* What If-Range lets stand is one of the two validators, byte for byte. */
 	if (range_if_range(rest, value, value, 1767225600) && rest.at != NULL)
 		assert(slice_equal(rest, value));

@@ -2,6 +2,7 @@
 #include "http/range.h"
 #include "suite.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 enum { NOW_S = 1767225600 }; /* 2026-01-01 */
@@ -141,6 +142,102 @@ START_TEST(if_range_compares_strongly)
 }
 END_TEST
 
+static const struct {
+	const char *value;
+	int want;
+	struct range_content content;
+} content_cases[] = {
+	/* RFC 9110 section 14.4. */
+	{ "bytes 42-1233/1234", 0, { 42, 1192, 1234 } },
+	{ "bytes 0-0/1", 0, { 0, 1, 1 } },
+	{ "BYTES 0-499/1234", 0, { 0, 500, 1234 } },
+	{ "bytes 0-18446744073709551613/18446744073709551615", 0,
+	    { 0, UINT64_MAX - 1, UINT64_MAX } },
+	{ "bytes 42-1233/*", -EINVAL, { 0 } },
+	{ "bytes */1234", -EINVAL, { 0 } },
+	{ "bytes 5-4/10", -EINVAL, { 0 } },
+	{ "bytes 4-10/10", -EINVAL, { 0 } },
+	{ "bytes 0-0/0", -EINVAL, { 0 } },
+	{ "bytes=0-4/10", -EINVAL, { 0 } },
+	{ "bytes  0-4/10", -EINVAL, { 0 } },
+	{ "bytes 0-4/10 ", -EINVAL, { 0 } },
+	{ "bytes -4/10", -EINVAL, { 0 } },
+	{ "bytes 0-/10", -EINVAL, { 0 } },
+	{ "bytes +0-4/10", -EINVAL, { 0 } },
+	{ "bytes 0-4/18446744073709551616", -EINVAL, { 0 } },
+	{ "bytes 0-4/10, bytes 5-9/10", -EINVAL, { 0 } },
+	{ "items 0-4/10", -EINVAL, { 0 } },
+	{ "bytes", -EINVAL, { 0 } },
+	{ "", -EINVAL, { 0 } },
+	{ NULL, -EINVAL, { 0 } },
+};
+
+START_TEST(content_ranges_are_read_strictly)
+{
+	struct range_content got = { 0 };
+	int rc = range_read_content(slice_of(content_cases[_i].value), &got);
+
+	ck_assert_msg(rc == content_cases[_i].want, "%s", content_cases[_i].value);
+	if (rc != 0)
+		return;
+	ck_assert_uint_eq(got.first, content_cases[_i].content.first);
+	ck_assert_uint_eq(got.length, content_cases[_i].content.length);
+	ck_assert_uint_eq(got.complete, content_cases[_i].content.complete);
+}
+END_TEST
+
+static const struct {
+	const char *etag, *last_modified, *want;
+} validator_cases[] = {
+	{ "\"a\"", OLD, "\"a\"" },
+	{ "W/\"a\"", OLD, NULL },
+	{ "\"a", OLD, NULL },
+	{ "a", OLD, NULL },
+	{ NULL, OLD, OLD },
+	{ "", OLD, OLD },
+	{ NULL, JUST_NOW, NULL },
+	{ NULL, "x", NULL },
+	{ NULL, NULL, NULL },
+};
+
+START_TEST(only_a_strong_validator_proves_that_bytes_are_the_same)
+{
+	struct slice got = range_validator(
+	    slice_of(validator_cases[_i].etag), slice_of(validator_cases[_i].last_modified), NOW_S);
+
+	ck_assert_int_eq(got.at == NULL, validator_cases[_i].want == NULL);
+	ck_assert(slice_equal(got, slice_of(validator_cases[_i].want)));
+}
+END_TEST
+
+static const struct {
+	const char *value;
+	bool want;
+} single_cases[] = {
+	{ "bytes=0-4", true },
+	{ "bytes=5-", true },
+	{ "bytes=-5", true },
+	{ "Bytes=1-1", true },
+	{ "bytes=0-", false },
+	{ "bytes=0-18446744073709551615", false },
+	{ "bytes=-0", false },
+	{ "bytes=4-0", false },
+	{ "bytes=0-4,6-9", false },
+	{ "bytes=0-4,", false },
+	{ "bytes=", false },
+	{ "items=0-4", false },
+	{ "bytes=0000000000000000000000000000000000000000000000000000000000000001-4", false },
+	{ "", false },
+	{ NULL, false },
+};
+
+START_TEST(one_range_of_less_than_all_may_be_passed_on)
+{
+	ck_assert_msg(range_is_single(slice_of(single_cases[_i].value)) == single_cases[_i].want,
+	    "%s", single_cases[_i].value);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -148,5 +245,10 @@ main(void)
 	tcase_add_loop_test(tests, ranges_are_read, 0, COUNT(read_cases));
 	tcase_add_loop_test(tests, several_ranges_are_read, 0, COUNT(set_cases));
 	tcase_add_loop_test(tests, if_range_compares_strongly, 0, COUNT(if_range_cases));
+	tcase_add_loop_test(tests, content_ranges_are_read_strictly, 0, COUNT(content_cases));
+	tcase_add_loop_test(tests, only_a_strong_validator_proves_that_bytes_are_the_same, 0,
+	    COUNT(validator_cases));
+	tcase_add_loop_test(
+	    tests, one_range_of_less_than_all_may_be_passed_on, 0, COUNT(single_cases));
 	return suite_run("lib/http/range", tests);
 }
