@@ -80,6 +80,15 @@ jobs_join_variants(struct change *c, struct store_job *job, const struct record 
 	return rc;
 }
 
+/* A part (206) has nothing to add to what is whole and lives. */
+static bool
+jobs_is_less(struct change *c, const struct store_job *job, const struct record *old)
+{
+	return job->entry_kind == STORE_ENTRY_RESPONSE && job->status == 206 &&
+	       old->entry.status != 206 &&
+	       !jobs_is_deflated(c, STORE_DOOR_STORE, old->entry.sequence, job, old->entry.tags);
+}
+
 static int
 jobs_insert(struct change *c, struct store_job *job)
 {
@@ -104,6 +113,8 @@ jobs_insert(struct change *c, struct store_job *job)
 			return rc;
 	}
 	if (stored && old.entry.sequence > r.entry.sequence)
+		return jobs_verdict(job, -ESTALE);
+	if (stored && jobs_is_less(c, job, &old))
 		return jobs_verdict(job, -ESTALE);
 	if (jobs_is_deflated(c, STORE_DOOR_STORE, job->sequence, job, job->tags))
 		return jobs_verdict(job, -ESTALE);

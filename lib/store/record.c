@@ -7,6 +7,7 @@
 static const uint32_t record_magic = 0x79726f44; /* "Dory" */
 enum {
 	RECORD_VERSION = 2,
+	RECORD_VERSION_PART = 3, /* Not to be taken for the whole by who knows no parts. */
 	RECORD_REVALIDATE = 1,
 	RECORD_FILE = 2,
 	RECORD_NEVER_STALE = 4,
@@ -114,13 +115,19 @@ record_checksum(const char *at, size_t len)
 	return XXH3_64bits(at + sizeof(uint64_t), len - sizeof(uint64_t));
 }
 
+static uint16_t
+record_version(enum store_entry_kind kind, unsigned status)
+{
+	return kind == STORE_ENTRY_RESPONSE && status == 206 ? RECORD_VERSION_PART : RECORD_VERSION;
+}
+
 void
 record_encode(const struct record *r, char *at)
 {
 	const struct store_entry *e = &r->entry;
 	struct record_fixed fixed = {
 		.magic = record_magic,
-		.version = RECORD_VERSION,
+		.version = record_version(e->kind, e->status),
 		.kind = (uint8_t)e->kind,
 		.flags = (uint8_t)((e->aging.revalidate_always ? RECORD_REVALIDATE : 0) |
 				   (e->aging.never_stale ? RECORD_NEVER_STALE : 0) |
@@ -172,7 +179,8 @@ record_span_fits(struct record_span span, uint32_t head_len)
 static bool
 record_fixed_is_sane(const struct record_fixed *f)
 {
-	return f->magic == record_magic && f->version == RECORD_VERSION &&
+	return f->magic == record_magic &&
+	       f->version == record_version((enum store_entry_kind)f->kind, f->status) &&
 	       f->kind <= STORE_ENTRY_VARY && f->verdict <= STORING_VARY_BOUND &&
 	       f->head_len <= RECORD_HEAD_MAX && f->body_bytes <= RECORD_BODY_MAX &&
 	       record_span_fits(f->etag, f->head_len) &&

@@ -218,7 +218,8 @@ struct store_job {
 	void (*done)(struct store_job *job);
 	void *owner; /* The caller's. */
 	/*
-	 * 0; -ESTALE (INSERT, FRESHEN: deflated since `sequence`, or of another store); -ENOENT
+	 * 0; -ESTALE (INSERT, FRESHEN: deflated since `sequence`, or of another store; INSERT: a
+	 * part, status 206, where what is whole is stored and lives); -ENOENT
 	 * (FRESHEN: no such entry any more, or another one); -ENOSPC; -EIO; -E2BIG; -EINVAL (a
 	 * scope whose bytes are no whole tuple); -ECANCELED (the store was closed).
 	 */

@@ -83,6 +83,26 @@ START_TEST(any_changed_bit_or_length_is_refused)
 }
 END_TEST
 
+/* Who knows no parts would serve one as the whole: to them it is not of their format. */
+START_TEST(a_part_is_of_a_format_of_its_own)
+{
+	struct record r = record_sample(), back;
+	char whole[512], part[512];
+	uint16_t formats[2];
+
+	ck_assert_uint_lt(record_size(&r), sizeof(whole));
+	record_encode(&r, whole);
+	r.entry.status = 206;
+	record_encode(&r, part);
+	/* Behind a checksum of 8 bytes and 4 more. */
+	memcpy(&formats[0], whole + 12, sizeof(formats[0]));
+	memcpy(&formats[1], part + 12, sizeof(formats[1]));
+	ck_assert_uint_ne(formats[0], formats[1]);
+	ck_assert_int_eq(record_decode((struct slice){ part, record_size(&r) }, &back), 0);
+	ck_assert_uint_eq(back.entry.status, 206);
+}
+END_TEST
+
 START_TEST(heads_without_validators_have_none)
 {
 	static const char *const heads[] = { "", "Status: 200\r\n", "ETag\r\n", "ETag:\r\n",
@@ -116,6 +136,7 @@ main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, what_was_written_is_read_back);
 	tcase_add_test(tests, any_changed_bit_or_length_is_refused);
+	tcase_add_test(tests, a_part_is_of_a_format_of_its_own);
 	tcase_add_test(tests, heads_without_validators_have_none);
 	tcase_add_test(tests, too_much_is_refused);
 	return suite_run("lib/store/record", tests);

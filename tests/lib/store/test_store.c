@@ -107,6 +107,26 @@ START_TEST(variants_are_apart_and_replaced_alone)
 }
 END_TEST
 
+START_TEST(a_part_does_not_replace_a_whole_that_lives)
+{
+	struct shelf *f = shelf_new();
+	struct store_job part = shelf_insert_job(f, "p/1", SLICE("part"));
+
+	part.status = 206;
+	ck_assert_int_eq(store_do(f->store, &part), 0);
+	ck_assert_int_eq(store_do(f->store, &part), 0);
+	ck_assert_int_eq(shelf_insert(f, "p/1", "the whole"), 0);
+	ck_assert_int_eq(store_do(f->store, &part), -ESTALE);
+	ck_assert_int_eq(shelf_find(f, "p/1"), 0);
+	ck_assert_uint_eq(f->entry.status, 200);
+	part.sequence = shelf_deflate(f, "p/1", false);
+	ck_assert_int_eq(store_do(f->store, &part), 0);
+	ck_assert_int_eq(shelf_find(f, "p/1"), 0);
+	ck_assert_uint_eq(f->entry.status, 206);
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(replaced_and_removed_bodies_leave_nothing_behind)
 {
 	struct shelf *f = shelf_new();
@@ -357,6 +377,7 @@ main(void)
 	    tests, heads_of_every_size_come_back_as_one_slice, 0, COUNT(head_sizes));
 	tcase_add_test(tests, long_keys_are_told_apart);
 	tcase_add_test(tests, variants_are_apart_and_replaced_alone);
+	tcase_add_test(tests, a_part_does_not_replace_a_whole_that_lives);
 	tcase_add_test(tests, replaced_and_removed_bodies_leave_nothing_behind);
 	tcase_add_test(tests, too_little_room_for_pieces_is_said);
 	tcase_add_loop_test(
