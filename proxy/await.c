@@ -39,7 +39,8 @@ await_take(struct flight *f)
 	struct leases *leases = f->worker->all->leases;
 	struct lease *other = &f->await.other;
 
-	if (!f->shared)
+	/* Who waits for the whole has no use for a part. */
+	if (!f->shared || (f->range.at != NULL && !f->completes))
 		return LEASE_NONE;
 	enum lease_verdict verdict =
 	    lease_take(leases, f->lease_hash, f->sequence, 0, &f->lease, other);

@@ -23,6 +23,7 @@ enum forward_reason {
 	FORWARD_MISS,
 	FORWARD_STALE,
 	FORWARD_REQUEST,
+	FORWARD_PARTIAL,
 };
 
 /* What is stored and stale, to ask the backend about: head.at is NULL where nothing is. */
@@ -33,6 +34,16 @@ struct stale {
 	uint64_t sequence;
 	bool by_surrogate; /* Surrogate-Control has said these two. */
 	int64_t lifetime_s, grace_s;
+};
+
+/* Bytes of a stored part, fresh and alive, to put together with others: at is NULL where there are
+ * none. */
+struct part {
+	struct slice bytes;
+	uint64_t first, complete;
+	struct slice validator; /* A strong one. */
+	struct slice tags;
+	uint64_t sequence, store_id;
 };
 
 /* Lives in its connection, whose memory it never outlives. The worker that serves it owns it. */
@@ -61,6 +72,10 @@ struct exchange {
 	uint64_t validated_from; /* Answered by a 304: an entry of this sequence or later may be
 				    served. */
 	bool validated;
+
+	/* Where nothing whole is stored that could be asked about. */
+	struct slice range; /* To be asked for as it is; at == NULL: the whole is fetched. */
+	struct part part;
 
 	/* While it waits for a flight. */
 	struct flight *flight;

@@ -77,6 +77,9 @@ flight_fits(struct flight *f, struct exchange *x)
 {
 	if (!flight_is_of(f, x))
 		return false;
+	/* A part is for who asked for just that. */
+	if (f->range.at != NULL && !f->completes && !slice_equal(f->range, x->range))
+		return false;
 	if (f->state < FLIGHT_HEAD)
 		return true;
 	if (flight_is_stale(f))
@@ -90,8 +93,9 @@ flight_lives(struct flight *f, struct exchange *x)
 {
 	struct store_reader *reader = x->worker->reader;
 
+	/* Its number is read when it is sent, but for what is stored already. */
 	if (f->state == FLIGHT_WAITING && !f->awaits)
-		return true;
+		return !f->completes;
 	if ((!f->sequenced && !f->awaits) || store_read_begin(reader) != 0)
 		return false;
 	x->sequence = store_sequence(reader);
@@ -180,6 +184,7 @@ flight_refresh_arrives(struct worker *worker, struct message *message)
 	f->worker = worker;
 	other = *flights_bucket(worker->flights, f->hash);
 	while (other != NULL && !(other->shared && !flight_is_past(other) &&
+				    (other->range.at == NULL || other->completes) &&
 				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
 				    slice_equal(other->plan.variant, f->plan.variant)))
 		other = other->next;
@@ -298,6 +303,10 @@ flight_on_body(void *context, const char *bytes, size_t len)
 
 	if (flight_keeps_body(f) && (end > max || (!f->storable && end > SPOOL_AHEAD)))
 		flight_keep_no_more(f);
+	if (!part_has_room(f, end)) {
+		fetch_cancel(f->fetch);
+		return true;
+	}
 	f->paused = !spool_has_room(f);
 	if (f->paused) {
 		delivery_hold(f);
@@ -333,7 +342,10 @@ flight_on_end(void *context, enum fetch_end end, const char *why)
 	} else if (end == FETCH_WHOLE || end == FETCH_UNFRAMED) {
 		f->end = end;
 		f->storable = f->storable && end == FETCH_WHOLE;
-		f->state = FLIGHT_WHOLE;
+		if (part_end(f) != 0)
+			flight_fail(f, FETCH_MALFORMED, 502, "a part of another length");
+		else
+			f->state = FLIGHT_WHOLE;
 		flight_turn_soon(f);
 	} else if (f->body_short) {
 		flight_fail(f, end, 400, "a request body shorter than its Content-Length");
@@ -391,6 +403,8 @@ flight_depart(struct flight *f)
 	if (rc == 0)
 		rc = revalidation_ask(f, &order.fields);
 	if (rc == 0)
+		rc = part_ask(f, &order.fields);
+	if (rc == 0)
 		rc = fetch_start(f->worker->origin, &order, &f->fetch);
 	if (rc == 0)
 		return;
@@ -433,6 +447,8 @@ flight_turn(struct timer *timer)
 		revalidation_store(f);
 	else if (f->state == FLIGHT_WHOLE)
 		landing_store(f);
+	if (f->refused)
+		part_again(f);
 	if (!f->held && f->state == FLIGHT_FAILED) {
 		delivery_fail(f);
 	} else if (!f->held && f->state >= FLIGHT_HEAD) {

@@ -4,6 +4,7 @@
 
 #include "apart.h"
 #include "flight.h"
+#include "http/range.h"
 #include "http/vary.h"
 #include "origin.h"
 #include "store/lease.h"
@@ -71,7 +72,7 @@ struct flight {
 	struct flight **link;
 	uint64_t hash;
 	bool shared;   /* Others may join. */
-	bool unstored; /* Its client wants nothing of it stored (RFC 9111 section 5.2.1.5). */
+	bool unstored; /* For a reason of the request's, whatever the response says. */
 	enum flight_state state;
 	struct message message; /* For a refresh on its way to the owning worker. */
 
@@ -81,6 +82,12 @@ struct flight {
 
 	struct stale stale; /* Asked about with a conditional request. */
 	bool freshens;      /* The answer was 304: what is stored is good. */
+
+	struct slice range; /* What is asked for of it; at == NULL: all. */
+	struct part part;   /* To be joined with that; bytes.at == NULL: none. */
+	bool completes;     /* The two are all of it: what those who wait get is the whole. */
+	bool refused;       /* They do not belong together: those who wait look again. */
+	struct range_content content; /* Of a 206, once its head is here; complete == 0: unknown. */
 
 	/* Those who wait. */
 	struct exchange *waiters;
@@ -275,6 +282,41 @@ int revalidation_take_head(struct flight *f, const struct answer *answer) NODISC
 
 /* Freshen the entry, then have all who wait look at it again. */
 void revalidation_store(struct flight *f);
+
+/* ---- part.c: parts of a response (RFC 9111 sections 3.3 and 3.4)
+ * -----------------------------------
+ */
+
+/* Copy what x asks for of a response, and the part that is there. Returns 0; -ENOMEM. */
+int part_take(struct flight *f, const struct exchange *x) NODISCARD;
+
+/* The fields of a request for a part. Returns 0; -ENOMEM. */
+int part_ask(struct flight *f, struct http_fields *fields) NODISCARD;
+
+/*
+ * The head of the answer to such a request: where it completes what is stored, *response is that of
+ * the whole. Returns: 0; -ENOMEM; -ESTALE (f->refused: those who wait are to ask anew).
+ */
+int part_take_head(
+    struct flight *f, const struct answer *answer, struct http_response *response) NODISCARD;
+
+/* Its tags are known: do the two parts belong together? Returns: as part_take_head(). */
+int part_check_tags(struct flight *f) NODISCARD;
+
+/* May so many bytes have arrived? */
+bool part_has_room(const struct flight *f, uint64_t end);
+
+/* All has arrived. Returns: 0; -ENOMEM; -EBADMSG (not as long as it was announced). */
+int part_end(struct flight *f) NODISCARD;
+
+/* Is what is to be stored a part, and not yet the whole? */
+bool part_is_stored(const struct flight *f);
+
+/* Head and body to store, with the part that was there already. Returns 0; -ENOMEM. */
+int part_fill_job(struct flight *f, struct store_job *job) NODISCARD;
+
+/* Those who wait ask anew, for the whole. */
+void part_again(struct flight *f);
 
 /* ---- posted.c: a POST's answer that is the page itself (RFC 9110 section 9.3.3)
  * ------------------

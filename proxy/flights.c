@@ -96,7 +96,7 @@ flight_new(const struct exchange *x)
 	f->stalled.fire = delivery_stalled;
 	flight_copy_plan(f, &x->plan, &good);
 	flight_copy_request(f, &x->request, &good);
-	if (!good || revalidation_take(f, &x->stale) != 0) {
+	if (!good || revalidation_take(f, &x->stale) != 0 || part_take(f, x) != 0) {
 		flight_free(f);
 		return NULL;
 	}

@@ -56,12 +56,15 @@ landing_make_head(struct flight *f, const struct http_response *response)
 		     bloat_config(f->plan.bloat)->set_cookie == SET_COOKIE_STRIP;
 	bool dated = false;
 
+	bool ranged = f->content.complete > 0 && f->completes;
+
 	buf_printf(&f->head, "Status: %u\r\n", f->status);
 	f->age = (struct slice){ NULL, 0 };
 	for (size_t i = 0; i < response->fields.n; i++) {
 		const struct http_field *field = &response->fields.items[i];
 		if (!landing_passes_on(f, field->name) ||
-		    (strip && slice_equal_nocase(field->name, SLICE("set-cookie"))))
+		    (strip && slice_equal_nocase(field->name, SLICE("set-cookie"))) ||
+		    (ranged && slice_equal_nocase(field->name, SLICE("content-range"))))
 			continue;
 		if (slice_equal_nocase(field->name, SLICE("age"))) {
 			f->age = field->value;
@@ -136,10 +139,13 @@ landing_copy_field(struct flight *f, const struct http_fields *fields, struct sl
 }
 
 int
-landing_judge(struct flight *f, const struct http_response *response)
+landing_judge(struct flight *f, const struct http_response *from)
 {
+	/* RFC 9111 section 3.3: a part may be stored where the whole might. */
+	struct http_response judged = { part_is_stored(f) ? 200 : from->status, from->fields };
+	const struct http_response *response = &judged;
 	bool status_timeout;
-	struct storing_policy policy = bloat_policy(f->plan.bloat, f->status, &status_timeout);
+	struct storing_policy policy = bloat_policy(f->plan.bloat, judged.status, &status_timeout);
 
 	policy.authorized = f->plan.authorization.len > 0;
 	f->storing =
@@ -193,13 +199,18 @@ landing_take_response(struct flight *f, const struct http_response *response)
 int
 landing_take_head(struct flight *f, const struct answer *answer)
 {
-	unsigned status = answer->response.status;
+	struct http_response response = answer->response;
+	unsigned status = response.status;
 
 	f->has_length = answer->has_length;
 	f->length = answer->length;
 	f->bodyless =
 	    status == 204 || status == 304 || slice_equal(f->request.method, SLICE("HEAD"));
-	return landing_take_response(f, &answer->response);
+	f->response_s = clock_wall_s();
+	int rc = f->range.at == NULL ? 0 : part_take_head(f, answer, &response);
+	if (rc == 0)
+		rc = landing_take_response(f, &response);
+	return rc != 0 ? rc : part_check_tags(f);
 }
 
 bool
@@ -279,6 +290,20 @@ landing_store_vary(struct flight *f)
 	return flight_submit(f, lead) == 0;
 }
 
+static int
+landing_fill_whole(struct flight *f, struct store_job *job)
+{
+	struct slice head = f->public_head;
+	char *stored = f->bodyless ? arena_copy(&f->arena, head)
+				   : arena_printf(&f->arena, "%.*sContent-Length: %llu\r\n",
+					 SLICE_ARGS(head), (unsigned long long)spool_end(f));
+
+	job->head = slice_of(stored);
+	job->body = buf_as_slice(&f->body.fresh);
+	job->spill = f->body.filed > 0 ? &f->body.file : NULL;
+	return stored == NULL ? -ENOMEM : 0;
+}
+
 void
 landing_store(struct flight *f)
 {
@@ -292,14 +317,8 @@ landing_store(struct flight *f)
 	assert(spool_has_all(f));
 	f->stored = true;
 	landing_fill_job(f, &f->stores[0]);
-	struct slice head = f->public_head;
-	char *stored = f->bodyless ? arena_copy(&f->arena, head)
-				   : arena_printf(&f->arena, "%.*sContent-Length: %llu\r\n",
-					 SLICE_ARGS(head), (unsigned long long)spool_end(f));
-	job->head = slice_of(stored);
-	job->body = buf_as_slice(&f->body.fresh);
-	job->spill = f->body.filed > 0 ? &f->body.file : NULL;
-	if (stored == NULL || (f->vary.names.len > 0 && !landing_store_vary(f)) ||
+	int rc = part_is_stored(f) ? part_fill_job(f, job) : landing_fill_whole(f, job);
+	if (rc != 0 || (f->vary.names.len > 0 && !landing_store_vary(f)) ||
 	    flight_submit(f, &f->stores[0]) != 0) {
 		metric_add(METRIC_STORE_ERRORS, 1);
 		job->rc = -EIO;

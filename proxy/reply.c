@@ -7,6 +7,7 @@
 #include "conn.h"
 #include "http/validation.h"
 #include "multipart.h"
+#include "part.h"
 #include "route/scopetext.h"
 
 #include <inttypes.h>
@@ -70,6 +71,7 @@ reply_forward_name(enum forward_reason reason)
 		[FORWARD_MISS] = "miss",
 		[FORWARD_STALE] = "stale",
 		[FORWARD_REQUEST] = "request",
+		[FORWARD_PARTIAL] = "partial",
 	};
 	return names[reason];
 }
@@ -228,7 +230,8 @@ reply_put_range_head(
 	(void)slice_cut(&head, '\n'); /* Status */
 	buf_text(out, "Status: 206\r\n");
 	while (http_head_next(&head, &field, &line))
-		if (!slice_equal_nocase(field.name, SLICE("content-length")))
+		if (!slice_equal_nocase(field.name, SLICE("content-length")) &&
+		    !slice_equal_nocase(field.name, SLICE("content-range")))
 			buf_slice(out, line);
 	buf_printf(out,
 	    "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n"
@@ -263,22 +266,25 @@ reply_range(const struct exchange *x, const struct store_entry *entry, struct ra
     struct buf *out)
 {
 	struct slice value = reply_request_field(x, SLICE("range"));
+	struct range_content have = { 0, entry->body_bytes, entry->body_bytes };
+	bool ranged = entry->status == 200 ||
+		      (entry->status == PART_STATUS && part_content(entry, &have) == 0);
 
-	if (value.at == NULL || entry->status != 200 ||
-	    !slice_equal(x->request.method, SLICE("GET")) ||
+	if (value.at == NULL || !ranged || !slice_equal(x->request.method, SLICE("GET")) ||
 	    !range_if_range(reply_request_field(x, SLICE("if-range")), entry->etag,
 		entry->last_modified, entry->response_s))
 		return RANGE_WHOLE;
-	enum range_verdict verdict = range_read(value, entry->body_bytes, set);
+	enum range_verdict verdict = range_read(value, have.complete, set);
 	switch (verdict) {
 	case RANGE_WHOLE:
 	case RANGE_SEVERAL:
 		break;
 	case RANGE_PART:
-		reply_put_range_head(entry->head, entry->body_bytes, &set->items[0], out);
+		reply_put_range_head(entry->head, have.complete, &set->items[0], out);
+		set->items[0].first -= have.first;
 		break;
 	case RANGE_UNSATISFIABLE:
-		reply_put_range_head(entry->head, entry->body_bytes, NULL, out);
+		reply_put_range_head(entry->head, have.complete, NULL, out);
 		break;
 	}
 	return verdict;
@@ -352,7 +358,8 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 	enum range_verdict part = RANGE_WHOLE;
 
 	/* Where the web server sends the file, it finds the range itself. */
-	if (!not_modified && !(x->file.open && x->site->config->dory.sendfile_header != NULL))
+	if (!not_modified && (entry->status == PART_STATUS || !x->file.open ||
+				 x->site->config->dory.sendfile_header == NULL))
 		part = reply_range(x, entry, &set, &head);
 	x->status = not_modified                  ? 304
 		    : part == RANGE_PART          ? 206
@@ -360,7 +367,7 @@ reply_hit(struct exchange *x, const struct store_entry *entry, size_t n_body, in
 						  : entry->status;
 	x->hit = how != REPLY_HIT_VALIDATED;
 	parts[0] = (struct iovec){ (void *)(uintptr_t)entry->head.at, entry->head.len };
-	if (x->status != entry->status)
+	if (head.len > 0)
 		parts[0] = (struct iovec){ head.data, head.len };
 	bool body = !not_modified && part != RANGE_UNSATISFIABLE && !reply_is_head_only(x);
 	bool file = body && x->file.open;

@@ -33,7 +33,8 @@ bool reply_not_modified(const struct exchange *x, struct slice etag, struct slic
 /*
  * Which parts of a whole 200 does the request ask for (RFC 9110 section 14)? Where it is one, or
  * none that there is, `out` gets the head of a 206 or 416. Of `entry` status, head, validators,
- * length and time of arrival are looked at.
+ * length and time of arrival are looked at. Of a stored part the request must lie within it; `set`
+ * is in bytes of the body, whatever `out` says.
  */
 enum range_verdict reply_range(const struct exchange *x, const struct store_entry *entry,
     struct range_set *set, struct buf *out);

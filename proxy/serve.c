@@ -6,6 +6,7 @@
 #include "conn.h"
 #include "flight.h"
 #include "http/wish.h"
+#include "part.h"
 #include "pending.h"
 #include "reply.h"
 #include "store/select.h"
@@ -168,6 +169,24 @@ serve_answer_entry(struct exchange *x, const struct store_entry *entry, size_t n
 	return LOOK_MISS;
 }
 
+/* A part answers what lies within it; else it may be of use to what is fetched. */
+static enum look
+serve_answer_part(struct exchange *x, const struct store_entry *entry, size_t n_body)
+{
+	int64_t now_s = clock_wall_s();
+
+	if (serve_judge(x, entry, now_s, STORE_DOOR_HIT) != FRESHNESS_FRESH)
+		return LOOK_MISS;
+	if (!part_holds(x, entry)) {
+		x->forward = FORWARD_PARTIAL;
+		part_note(x, entry, n_body);
+		return LOOK_MISS;
+	}
+	x->forward = FORWARD_NONE;
+	reply_hit(x, entry, n_body, now_s, REPLY_HIT_FRESH);
+	return LOOK_ANSWERED;
+}
+
 /* A record that fails its check is a miss, and is removed. */
 static void
 serve_drop_bad_record(struct exchange *x)
@@ -201,10 +220,28 @@ serve_say_broken(struct exchange *x, int rc)
 }
 
 static enum look
-serve_look(struct exchange *x)
+serve_look_up(struct exchange *x)
 {
 	struct store_entry entry;
 	size_t n_body;
+	enum look look = LOOK_MISS;
+	int rc = serve_find(x, &entry, &n_body);
+	bool is_part = rc == 0 && entry.status == PART_STATUS;
+
+	if (rc == 0)
+		look = is_part ? serve_answer_part(x, &entry, n_body)
+			       : serve_answer_entry(x, &entry, n_body);
+	else if (rc == -EBADMSG)
+		serve_drop_bad_record(x);
+	/* What is whole, and too old only, is fetched whole. */
+	if (look == LOOK_MISS && (rc != 0 || is_part || !serve_can_ask(x)))
+		part_wish(x);
+	return look;
+}
+
+static enum look
+serve_look(struct exchange *x)
+{
 	enum look look = LOOK_MISS;
 
 	struct store_reader *reader = x->worker->reader;
@@ -217,15 +254,12 @@ serve_look(struct exchange *x)
 	x->forward = FORWARD_URI_MISS;
 	x->deflated_by = 0;
 	x->stale = (struct stale){ 0 };
+	x->range = (struct slice){ NULL, 0 };
+	x->part = (struct part){ 0 };
 	x->lease_variant = 0;
 	serve_apply_switch(x);
-	if (x->plan.action == PLAN_CACHE) {
-		rc = serve_find(x, &entry, &n_body);
-		if (rc == 0)
-			look = serve_answer_entry(x, &entry, n_body);
-		else if (rc == -EBADMSG)
-			serve_drop_bad_record(x);
-	}
+	if (x->plan.action == PLAN_CACHE)
+		look = serve_look_up(x);
 	store_read_end(reader);
 	if (look != LOOK_ANSWERED)
 		serve_close_file(x);
@@ -371,7 +405,7 @@ serve_stale_if_error(struct exchange *x)
 		return false;
 	int64_t now_s = clock_wall_s();
 	enum freshness freshness = FRESHNESS_STALE;
-	if (serve_find(x, &entry, &n_body) == 0)
+	if (serve_find(x, &entry, &n_body) == 0 && entry.status != PART_STATUS)
 		freshness = serve_judge(x, &entry, now_s, STORE_DOOR_STALE);
 	if (freshness != FRESHNESS_STALE) {
 		if (x->flight != NULL)

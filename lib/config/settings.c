@@ -146,7 +146,9 @@ static const struct setting settings_bloat[] = {
 	    "no: its requests pass to the backend, its entries stay.", .max = 0 },
 	{ SETTINGS_BLOAT, "origin", SETTING_WORD, AT(bloat, origin), "obey",
 	    "What counts of the response's own caching headers: obey all, cap their lifetime by "
-	    "timeout, or ignore all but private and no-store.",
+	    "timeout, or ignore all but private and no-store. With obey a request for one range "
+	    "of what is not stored is sent on as it is, and the part kept; else the whole is "
+	    "fetched.",
 	    .words = settings_origins },
 	{ SETTINGS_BLOAT, "heuristic", SETTING_BOOL, AT(bloat, heuristic), "no",
 	    "Guess a lifetime from Last-Modified where nothing else gives one (RFC 9111 section "

@@ -67,7 +67,7 @@ int plan_make(const struct routes *routes, const struct http_request *request, s
  * PLAN_CACHE: Host, X-Forwarded-Proto (and X-Forwarded-Host where the client's Host is
  * kept), the declared cookies, the chosen language, `vary` fields, and what `forward` lets through
  * of the request's other fields. Never, whatever `forward` says: Cookie, Authorization, fields that
- * are conditional or Range (Dory makes its own), Cache-Control, Pragma, hop-by-hop fields,
+ * are conditional or Range (the proxy adds its own), Cache-Control, Pragma, hop-by-hop fields,
  * Forwarded, Via, X-Forwarded-*, X-Real-IP, X-Original-*, X-Rewrite-*, X-HTTP-Method*,
  * X-Method-Override, X-Host and the other names by which clients move an application's idea of who
  * asks for what, and Dory-*.

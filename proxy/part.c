@@ -1,0 +1,409 @@
+/* part.c -- Parts of responses: served, asked for, put together (RFC 9111 sections 3.3 and 3.4). */
+#include "part.h"
+
+#include "flight_state.h"
+#include "reply.h"
+#include "serve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+static struct slice
+part_field(const struct http_fields *fields, struct slice name)
+{
+	const struct http_field *field = http_fields_find(fields, name);
+
+	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
+}
+
+/* ---- What is stored ------------------------------------------------------------------------- */
+
+int
+part_content(const struct store_entry *entry, struct range_content *out)
+{
+	struct slice head = entry->head;
+	struct http_field field;
+
+	while (http_head_next(&head, &field, NULL)) {
+		if (!slice_equal_nocase(field.name, SLICE("content-range")))
+			continue;
+		int rc = range_read_content(field.value, out);
+		return rc == 0 && out->length == entry->body_bytes ? 0 : -EINVAL;
+	}
+	return -EINVAL;
+}
+
+/* RFC 9110 section 13.2.2: these come before a range, and are for the whole to answer. */
+static bool
+part_is_conditional(const struct exchange *x)
+{
+	static const char *const names[] = { "if-match", "if-none-match", "if-modified-since",
+		"if-unmodified-since" };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (http_fields_find(&x->request.fields, slice_of(names[i])) != NULL)
+			return true;
+	}
+	return false;
+}
+
+bool
+part_holds(const struct exchange *x, const struct store_entry *entry)
+{
+	struct slice value = part_field(&x->request.fields, SLICE("range"));
+	struct slice if_range = part_field(&x->request.fields, SLICE("if-range"));
+	struct range_content have;
+	struct range_set set;
+
+	if (value.at == NULL || !slice_equal(x->request.method, SLICE("GET")) ||
+	    part_is_conditional(x) || part_content(entry, &have) != 0 ||
+	    !range_if_range(if_range, entry->etag, entry->last_modified, entry->response_s) ||
+	    range_read(value, have.complete, &set) != RANGE_PART)
+		return false;
+	const struct range *want = &set.items[0];
+	return want->first >= have.first && want->first + want->length <= have.first + have.length;
+}
+
+static int
+part_read_file(int fd, char *out, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, out + done, len - done, (off_t)done);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return -EIO;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static struct slice
+part_copy_body(struct exchange *x, const struct store_entry *entry, size_t n_body)
+{
+	const struct iovec *pieces = x->worker->parts.items + REPLY_BODY_PARTS;
+	struct slice none = { NULL, 0 };
+	size_t len = (size_t)entry->body_bytes, at = 0;
+	char *bytes = arena_alloc(&x->arena, len);
+
+	if (bytes == NULL)
+		return none;
+	if (x->file.open)
+		return part_read_file(x->file.fd, bytes, len) == 0 ? (struct slice){ bytes, len }
+								   : none;
+	for (size_t i = 0; i < n_body && pieces[i].iov_len <= len - at; i++) {
+		memcpy(bytes + at, pieces[i].iov_base, pieces[i].iov_len);
+		at += pieces[i].iov_len;
+	}
+	return at == len ? (struct slice){ bytes, len } : none;
+}
+
+void
+part_note(struct exchange *x, const struct store_entry *entry, size_t n_body)
+{
+	struct slice validator =
+	    range_validator(entry->etag, entry->last_modified, entry->response_s);
+	struct range_content have;
+
+	if (x->unconditional || x->alone || validator.at == NULL || entry->body_bytes > PART_MAX ||
+	    part_content(entry, &have) != 0)
+		return;
+	x->part = (struct part){ .bytes = part_copy_body(x, entry, n_body),
+		.first = have.first,
+		.complete = have.complete,
+		.validator = { arena_copy(&x->arena, validator), validator.len },
+		.tags = { arena_copy(&x->arena, entry->tags), entry->tags.len },
+		.sequence = entry->sequence,
+		.store_id = store_id(x->worker->reader) };
+	if (x->part.validator.at == NULL || x->part.tags.at == NULL)
+		x->part.bytes.at = NULL;
+}
+
+void
+part_wish(struct exchange *x)
+{
+	struct slice value = part_field(&x->request.fields, SLICE("range"));
+
+	/* What a backend makes of a range is believed where its other fields are. */
+	if (value.at == NULL || x->unconditional || x->alone ||
+	    bloat_config(x->plan.bloat)->origin != ORIGIN_OBEY ||
+	    !slice_equal(x->request.method, SLICE("GET")) || part_is_conditional(x) ||
+	    http_fields_find(&x->request.fields, SLICE("if-range")) != NULL)
+		return;
+	if (range_is_single(value))
+		x->range = value;
+}
+
+/* ---- Asking --------------------------------------------------------------------------------- */
+
+static void
+part_forget(struct flight *f)
+{
+	f->range = (struct slice){ NULL, 0 };
+	f->part = (struct part){ 0 };
+	f->completes = false;
+}
+
+/* What the stored part lacks to be the whole, where that is one range. */
+static bool
+part_plan_rest(struct flight *f)
+{
+	const struct part *p = &f->part;
+	char *range = NULL;
+
+	if (p->complete > f->site->config->dory.max_object_bytes)
+		return false;
+	if (p->first == 0)
+		range = arena_printf(&f->arena, "bytes=%zu-", p->bytes.len);
+	else if (p->first + p->bytes.len == p->complete)
+		range = arena_printf(&f->arena, "bytes=0-%" PRIu64, p->first - 1);
+	f->range = slice_of(range);
+	return range != NULL;
+}
+
+int
+part_take(struct flight *f, const struct exchange *x)
+{
+	if (f->plan.action != PLAN_CACHE)
+		return 0;
+	if (x->part.bytes.at != NULL) {
+		f->part = x->part;
+		f->part.bytes.at = arena_copy(&f->arena, x->part.bytes);
+		f->part.validator.at = arena_copy(&f->arena, x->part.validator);
+		f->part.tags.at = arena_copy(&f->arena, x->part.tags);
+		if (f->part.bytes.at == NULL || f->part.validator.at == NULL ||
+		    f->part.tags.at == NULL)
+			return -ENOMEM;
+	}
+	if (x->range.at != NULL) {
+		f->range = (struct slice){ arena_copy(&f->arena, x->range), x->range.len };
+		return f->range.at == NULL ? -ENOMEM : 0;
+	}
+	f->completes = f->part.bytes.at != NULL && part_plan_rest(f);
+	if (!f->completes)
+		part_forget(f);
+	return 0;
+}
+
+int
+part_ask(struct flight *f, struct http_fields *fields)
+{
+	bool same_store = f->sequenced && f->store_id == f->part.store_id;
+
+	if (f->part.bytes.at != NULL && !same_store)
+		f->part = (struct part){ 0 };
+	if (f->completes && f->part.bytes.at == NULL)
+		part_forget(f);
+	if (f->range.at == NULL)
+		return 0;
+	struct http_field *items = arena_alloc(&f->arena, (fields->n + 2) * sizeof(*items));
+	if (items == NULL)
+		return -ENOMEM;
+	memcpy(items, fields->items, fields->n * sizeof(*items));
+	fields->items = items;
+	items[fields->n++] = (struct http_field){ SLICE("range"), f->range };
+	if (!f->completes)
+		return 0;
+	items[fields->n++] = (struct http_field){ SLICE("if-range"), f->part.validator };
+	/* What comes of it is as old as its oldest bytes: whoever joins is judged by these. */
+	f->sequence = f->part.sequence;
+	return 0;
+}
+
+/* ---- The answer ----------------------------------------------------------------------------- */
+
+static int
+part_refuse(struct flight *f)
+{
+	f->refused = true;
+	return -ESTALE;
+}
+
+/* RFC 9110 section 15.3.7.3: the same strong validator. */
+static bool
+part_is_same(const struct flight *f, struct slice etag, struct slice last_modified)
+{
+	struct slice validator = range_validator(etag, last_modified, f->response_s);
+
+	return validator.at != NULL && slice_equal(validator, f->part.validator);
+}
+
+/* Is it exactly what was lacking? */
+static bool
+part_fits(const struct flight *f, const struct http_fields *fields)
+{
+	const struct range_content *c = &f->content;
+	uint64_t end = f->part.first + f->part.bytes.len;
+
+	return c->complete == f->part.complete &&
+	       (f->part.first == 0 ? c->first == end && c->length == c->complete - end
+				   : c->first == 0 && c->length == f->part.first) &&
+	       part_is_same(f, part_field(fields, SLICE("etag")),
+		   part_field(fields, SLICE("last-modified")));
+}
+
+static int
+part_complete(struct flight *f, struct http_response *response)
+{
+	unsigned status = response->status;
+
+	if (status == 416 || (status == PART_STATUS && !part_fits(f, &response->fields)))
+		return part_refuse(f);
+	if (status != PART_STATUS) {
+		part_forget(f);
+		return 0;
+	}
+	response->status = 200;
+	f->has_length = true;
+	f->length = f->part.complete;
+	return f->part.first > 0 ? 0 : spool_append(f, f->part.bytes.at, f->part.bytes.len);
+}
+
+int
+part_take_head(struct flight *f, const struct answer *answer, struct http_response *response)
+{
+	const struct http_fields *fields = &answer->response.fields;
+	unsigned status = response->status;
+	struct range_content *c = &f->content;
+
+	/* RFC 9110 section 14.4: what contradicts itself is nowhere to be put. Is the length wrong,
+	 * or where it begins? Nobody can tell, so it is for who asked, and for nobody else. */
+	if (status != PART_STATUS ||
+	    range_read_content(part_field(fields, SLICE("content-range")), c) != 0 ||
+	    (answer->has_length && answer->length != c->length))
+		*c = (struct range_content){ 0 };
+	if (f->completes)
+		return part_complete(f, response);
+	if (status == 200)
+		part_forget(f);
+	else if (c->complete == 0 || c->length > PART_MAX)
+		f->unstored = true;
+	return 0;
+}
+
+int
+part_check_tags(struct flight *f)
+{
+	return f->completes && !slice_equal(f->tags, f->part.tags) ? part_refuse(f) : 0;
+}
+
+static uint64_t
+part_expected_end(const struct flight *f)
+{
+	if (!f->completes)
+		return f->content.length;
+	return f->part.first == 0 ? f->part.complete : f->part.first;
+}
+
+bool
+part_has_room(const struct flight *f, uint64_t end)
+{
+	return !f->completes || end <= part_expected_end(f);
+}
+
+int
+part_end(struct flight *f)
+{
+	bool exact = spool_end(f) == part_expected_end(f);
+
+	if (f->content.complete == 0)
+		return 0;
+	f->storable = f->storable && exact;
+	if (!f->completes)
+		return 0;
+	if (!exact)
+		return -EBADMSG;
+	return f->part.first == 0 ? 0 : spool_append(f, f->part.bytes.at, f->part.bytes.len);
+}
+
+void
+part_again(struct flight *f)
+{
+	while (f->waiters != NULL) {
+		struct exchange *x = f->waiters;
+		flight_detach(x);
+		x->unconditional = true;
+		serve_again(x);
+	}
+}
+
+/* ---- Storing -------------------------------------------------------------------------------- */
+
+bool
+part_is_stored(const struct flight *f)
+{
+	return f->content.complete > 0 && !f->completes;
+}
+
+static uint64_t
+part_union_end(const struct flight *f)
+{
+	uint64_t end = f->content.first + f->content.length;
+	uint64_t part_end = f->part.first + f->part.bytes.len;
+
+	return end > part_end ? end : part_end;
+}
+
+/* RFC 9111 section 3.4: the same bytes, as far as they overlap, and no gap between. */
+static bool
+part_can_join(const struct flight *f)
+{
+	const struct range_content *c = &f->content;
+	const struct part *p = &f->part;
+	uint64_t first = c->first < p->first ? c->first : p->first;
+
+	return p->bytes.at != NULL && p->complete == c->complete &&
+	       part_is_same(f, f->etag, f->last_modified) && slice_equal(f->tags, p->tags) &&
+	       c->first <= p->first + p->bytes.len && p->first <= c->first + c->length &&
+	       part_union_end(f) - first <= PART_MAX;
+}
+
+/* Both as one: as old as the older of the two. */
+static int
+part_join(struct flight *f, struct store_job *job)
+{
+	struct range_content *c = &f->content;
+	const struct part *p = &f->part;
+	uint64_t first = c->first < p->first ? c->first : p->first;
+	uint64_t length = part_union_end(f) - first;
+	char *bytes = arena_alloc(&f->arena, (size_t)length);
+
+	if (bytes == NULL)
+		return -ENOMEM;
+	memcpy(bytes + (p->first - first), p->bytes.at, p->bytes.len);
+	memcpy(bytes + (c->first - first), job->body.at, job->body.len);
+	job->body = (struct slice){ bytes, (size_t)length };
+	job->sequence = p->sequence < job->sequence ? p->sequence : job->sequence;
+	c->first = first;
+	c->length = length;
+	return 0;
+}
+
+int
+part_fill_job(struct flight *f, struct store_job *job)
+{
+	const struct range_content *c = &f->content;
+	struct slice head = f->public_head, line;
+	struct http_field field;
+	struct buf out = { 0 };
+
+	job->body = buf_as_slice(&f->body.fresh);
+	int rc = part_can_join(f) ? part_join(f, job) : 0;
+	/* RFC 9110 section 15.3.7.3: what is all of it is a 200. */
+	job->status = c->length == c->complete ? 200 : PART_STATUS;
+	(void)slice_cut(&head, '\n');
+	buf_printf(&out, "Status: %u\r\n", job->status);
+	while (http_head_next(&head, &field, &line))
+		if (!slice_equal_nocase(field.name, SLICE("content-range")))
+			buf_slice(&out, line);
+	if (job->status == PART_STATUS)
+		buf_printf(&out, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
+		    c->first, c->first + c->length - 1, c->complete);
+	buf_printf(&out, "Content-Length: %" PRIu64 "\r\n", c->length);
+	job->head = (struct slice){ arena_copy(&f->arena, buf_as_slice(&out)), out.len };
+	rc = rc == 0 ? buf_error(&out) : rc;
+	buf_free(&out);
+	return rc == 0 && job->head.at == NULL ? -ENOMEM : rc;
+}
