@@ -97,7 +97,8 @@ await_other(struct flight *f, struct exchange *x)
 	/* However often it is disappointed, nobody waits longer than for a backend's first byte. */
 	if (x->await_until_ms == 0)
 		x->await_until_ms = now_ms + f->plan.backend->first_byte_timeout_ms;
-	if (now_ms >= x->await_until_ms || await_take(f) != LEASE_OTHER)
+	if (now_ms >= x->await_until_ms || lease_is_alone(f->worker->all->leases, f->lease_hash) ||
+	    await_take(f) != LEASE_OTHER)
 		return false;
 	f->message.run = await_look_again;
 	f->await.told = await_told;
@@ -127,7 +128,7 @@ await_end(struct flight *f)
 void
 await_sent(struct flight *f)
 {
-	if (f->lease.word != 0)
+	if (f->lease.word != 0 && !fault_is("lease-sequence"))
 		lease_set_sequence(&f->lease, f->sequence);
 }
 

@@ -6,7 +6,8 @@
 
 /*
  * Ask for the lease of what f, a flight that others may join, is to fetch; one whose fetch a
- * deflate has overtaken is taken away from its owner.
+ * deflate has overtaken is taken away from its owner. A refresh asks for it whether or not others
+ * would wait: there is one at a time.
  *
  * Returns: LEASE_OTHER where another process fetches the same: f->other is its lease.
  */

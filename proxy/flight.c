@@ -1,6 +1,7 @@
 /* flight.c -- One fetch in progress, and every request that waits for it. */
 #include "await.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn.h"
@@ -113,7 +114,9 @@ flight_lives(struct flight *f, struct exchange *x)
 static bool
 flight_is_apart(const struct exchange *x)
 {
-	return apart_is_marked(&x->worker->flights->apart, flight_hash(&x->plan), clock_mono_ms());
+	return apart_is_marked(
+		   &x->worker->flights->apart, flight_hash(&x->plan), clock_mono_ms()) &&
+	       !fault_is("apart");
 }
 
 bool
@@ -188,7 +191,10 @@ flight_refresh_arrives(struct worker *worker, struct message *message)
 				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
 				    slice_equal(other->plan.variant, f->plan.variant)))
 		other = other->next;
-	if (other != NULL || worker->draining || await_take(f) == LEASE_OTHER) {
+	if (fault_is("refresh-one"))
+		other = NULL;
+	if (other != NULL || worker->draining ||
+	    (await_take(f) == LEASE_OTHER && !fault_is("refresh-lease"))) {
 		flight_free(f);
 		return;
 	}

@@ -220,11 +220,11 @@ landing_may_answer(struct flight *f, struct exchange *x)
 
 	if (x == f->leader)
 		return true;
-	if (!f->shareable) {
+	if (!f->shareable && !fault_is("shareable")) {
 		x->alone = true;
 		return false;
 	}
-	if (vary_selects(&f->vary, &x->request, &x->arena) != 1)
+	if (vary_selects(&f->vary, &x->request, &x->arena) != 1 && !fault_is("share-vary"))
 		return false;
 	if (f->tags.len == 0 || x->sequence <= f->sequence)
 		return true;

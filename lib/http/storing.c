@@ -2,6 +2,7 @@
  */
 #include "http/storing.h"
 
+#include "base/fault.h"
 #include "http/date.h"
 #include "http/vary.h"
 
@@ -188,6 +189,10 @@ storing_extension(enum storing_origin origin, int64_t said_s, int64_t set_s)
 {
 	bool bounded = origin == STORING_CAP && set_s >= 0 && said_s > set_s;
 
+	if (fault_is("extension-said"))
+		said_s = CC_ABSENT;
+	if (fault_is("extension-set"))
+		set_s = 0;
 	if (origin == STORING_IGNORE || said_s == CC_ABSENT || bounded)
 		return storing_at_least_0(set_s);
 	return said_s;
@@ -197,14 +202,14 @@ storing_extension(enum storing_origin origin, int64_t said_s, int64_t set_s)
 static bool
 storing_is_no_cache(const struct cache_control *cc)
 {
-	return cc->no_cache && cc->no_cache_fields.at == NULL;
+	return cc->no_cache && cc->no_cache_fields.at == NULL && !fault_is("no-cache");
 }
 
 /* RFC 9111 section 5.2.2.7. */
 static bool
 storing_is_private(const struct cache_control *cc)
 {
-	return cc->is_private && cc->private_fields.at == NULL;
+	return cc->is_private && cc->private_fields.at == NULL && !fault_is("private");
 }
 
 /* RFC 9111 section 3.5: what lets a shared cache keep the answer to one who said who they are. */
@@ -224,8 +229,9 @@ storing_hides(const struct storing *s, struct slice name)
 static bool
 storing_forbids_stale(const struct cache_control *cc)
 {
-	return cc->must_revalidate || cc->proxy_revalidate || storing_is_no_cache(cc) ||
-	       cc->s_maxage_s != CC_ABSENT;
+	return (cc->must_revalidate && !fault_is("must-revalidate")) ||
+	       (cc->proxy_revalidate && !fault_is("proxy-revalidate")) || storing_is_no_cache(cc) ||
+	       (cc->s_maxage_s != CC_ABSENT && !fault_is("s-maxage"));
 }
 
 /* Heuristically cacheable (RFC 9110 section 15.1). */
@@ -285,7 +291,7 @@ storing_forbids_store(
 	bool understood = policy->origin != STORING_IGNORE && facts->cc.must_understand &&
 			  storing_is_understood(status);
 
-	return facts->cc.no_store && !understood;
+	return facts->cc.no_store && !understood && !fault_is("no-store");
 }
 
 static int64_t
@@ -368,7 +374,7 @@ storing_judge(const struct http_response *response, const struct storing_policy 
 	else if (storing_is_private(&facts.cc))
 		s.verdict = STORING_PRIVATE;
 	else if (facts.has_set_cookie && !policy->takes_set_cookie &&
-		 !storing_hides(&s, SLICE("set-cookie")))
+		 !storing_hides(&s, SLICE("set-cookie")) && !fault_is("set-cookie"))
 		s.verdict = STORING_SET_COOKIE;
 	else if (!storing_may_store_status(&facts, policy, response->status, status_timeout))
 		s.verdict = STORING_STATUS;
@@ -413,7 +419,9 @@ storing_freshness(const struct storing *s, int64_t age_s, bool soft)
 	if (age_s < s->lifetime_s && !soft)
 		return FRESHNESS_FRESH;
 	int64_t past_s = storing_past_lifetime(s, age_s);
-	if (past_s < s->grace_s)
+	if (past_s < s->grace_s || (s->grace_s > 0 && fault_is("grace-end")))
 		return FRESHNESS_GRACE;
-	return past_s < s->stale_if_error_s ? FRESHNESS_ERROR_ONLY : FRESHNESS_STALE;
+	bool errs =
+	    past_s < s->stale_if_error_s || (s->stale_if_error_s > 0 && fault_is("error-end"));
+	return errs ? FRESHNESS_ERROR_ONLY : FRESHNESS_STALE;
 }

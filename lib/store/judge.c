@@ -76,6 +76,9 @@ judge_in(const struct judge_view *view, enum store_door door, uint64_t sequence,
 
 	if (fault_is(judge_door_name(door)))
 		return alive;
+	/* These two stand one behind the other. */
+	if ((door == STORE_DOOR_HIT || door == STORE_DOOR_STALE) && fault_is("hit-and-stale"))
+		return alive;
 	/* Who joins wrongly would be sent away at this door, and join again, for ever. */
 	if (door == STORE_DOOR_TAGS && fault_is("join"))
 		return alive;

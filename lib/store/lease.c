@@ -55,7 +55,8 @@ lease_is_late(struct lease_slot *slot, int64_t now_ms)
 {
 	int64_t deadline_ms = atomic_load(&slot->deadline_ms);
 
-	return deadline_ms <= now_ms || deadline_ms - now_ms > LEASE_MS + LEASE_SLACK_MS;
+	return (deadline_ms <= now_ms || deadline_ms - now_ms > LEASE_MS + LEASE_SLACK_MS) &&
+	       !fault_is("lease-deadline");
 }
 
 /* ---- Following the store --------------------------------------------------------------------- */
@@ -172,10 +173,10 @@ leases_free(struct leases *l)
 /* ---- Taking and giving back ----------------------------------------------------------------- */
 
 static bool
-lease_is_for_all(struct lease_slot *slot, uint64_t hash, int64_t now_ms)
+lease_has_mark(const struct leasefile *t, uint64_t hash)
 {
-	uint64_t alone = atomic_load(&slot->alone);
-	uint32_t left = (uint32_t)alone - (uint32_t)(now_ms >> LEASE_ALONE_SHIFT);
+	uint64_t alone = atomic_load(&lease_slot_of(t, hash)->alone);
+	uint32_t left = (uint32_t)alone - (uint32_t)(clock_mono_ms() >> LEASE_ALONE_SHIFT);
 
 	return alone >> LEASE_TAG_SHIFT == hash >> LEASE_TAG_SHIFT && left > 0 &&
 	       left <= (LEASE_ALONE_MS >> LEASE_ALONE_SHIFT) + 1;
@@ -205,8 +206,6 @@ lease_take_in(struct leasefile *t, uint64_t hash, uint64_t sequence, uint64_t ov
 	int64_t now_ms = clock_mono_ms();
 	uint64_t word = atomic_load(&slot->word), ours = lease_new_word(t, hash);
 
-	if (lease_is_for_all(slot, hash, now_ms))
-		return LEASE_NONE;
 	for (;;) {
 		if (word != 0 && word != overtake && !lease_is_late(slot, now_ms)) {
 			enum lease_verdict verdict = lease_look(t, hash, word);
@@ -230,6 +229,18 @@ lease_take_in(struct leasefile *t, uint64_t hash, uint64_t sequence, uint64_t ov
 	if (word != 0 && atomic_load(&t->file->waiting) > 0)
 		leasefile_ring(t);
 	return LEASE_TAKEN;
+}
+
+bool
+lease_is_alone(struct leases *l, uint64_t hash)
+{
+	struct leasefile *t = lease_use(l);
+
+	if (t == NULL)
+		return true;
+	bool alone = lease_has_mark(t, hash) && !fault_is("lease-alone");
+	lease_leave(l, t);
+	return alone;
 }
 
 enum lease_verdict

@@ -46,9 +46,7 @@ enum lease_verdict {
 	LEASE_TAKEN, /* It is ours, till lease_release(). */
 	LEASE_OTHER, /* Another process fetches this: wait, or overtake it. */
 	LEASE_OWN,   /* This process fetches it: overtake that, or fetch without a lease. */
-	LEASE_NONE,  /* Fetch without one: another key has it, or nobody should wait, or there is no
-		      * file.
-		      */
+	LEASE_NONE,  /* Fetch without one: another key has it, or there is no file. */
 };
 
 /* None can be taken yet: leases_attach() comes first. Returns: 0; -ENOMEM. */
@@ -67,6 +65,9 @@ int leases_attach(struct leases *l, const char *path) NODISCARD;
 /* End the keeper: nobody is told of anything any more. */
 void leases_stop(struct leases *l);
 void leases_free(struct leases *l); /* Stops it first. NULL is fine. */
+
+/* Is what this leads to fetched side by side, so that nobody waits: see lease_release(). */
+bool lease_is_alone(struct leases *l, uint64_t hash);
 
 /*
  * Take the lease for `hash`.

@@ -87,7 +87,7 @@ class Coalescing(SiteCase):
         self.site.get("/page/a")
         self.backend.hold("/page/a")
         crowd = [self.site.later(self.site.get, "/page/a") for _ in range(20)]
-        self.backend.wait_for("/page/a", 21)  # While all answers are held back.
+        self.backend.wait_for("/page/a", 21, 5)  # While all answers are held back.
         self.backend.release("/page/a")
         self.assertEqual({r.result(20).text for r in crowd}, {"mine"})
 

@@ -19,6 +19,11 @@ OLD_STORED = "something old was stored"
 OLD_READ = r"has version \d+, \d+ was acknowledged"
 OLD_AFTER_CUT = (r"harm at record \d+: (key \d+ lives at version|"
                  r"a deflate that was acknowledged is not on record)")
+NOT_SHARED = "AssertionError: (Items in the second set|1 != 50)"
+FAILED = r"\(503, 'no'\) != \(200, 'old'\)"
+OLD_SPARED = r"\(200, 'old'\) != \(503, 'no'\)"
+GRACED = "test_grace.WhileRevalidating.test_"
+SPARED = "test_grace.IfError.test_at_an_error_"
 POWERCUT = "test_powercut.PowerCut.test_what_was_acknowledged_outlives_power_cuts"
 CUTS = "200"
 CHECKER = "test_consistency.Consistency.test_hard_deflates_one_process"
@@ -41,8 +46,57 @@ GUARDS = {
         "test_leases.TwoProcesses.test_a_deflate_before_the_request_makes_it_fetch_for_itself",
         "test_leases.TwoProcesses."
         "test_who_comes_after_a_deflate_does_not_wait_with_those_who_came_before"]),
+    "lease ": (r"not found in 'dory; fwd=|3 != 2", [
+        "test_leases.TwoProcesses.test_a_second_fetch_after_a_deflate_is_waited_for_too"]),
+    "lease-sequence": ("not within 4 s: it waits", [
+        "test_leases.OnePlace.test_a_fetch_counts_from_when_it_is_sent"]),
+    "lease-deadline": ("1 requests for /page/a, not 2", [
+        "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
+    "lease-dead": (r"\d+ not less than 1500", [
+        "test_leases.TwoProcesses.test_a_killed_owner_is_replaced_at_once"]),
+    "lease-failure": ("2 != 1", [
+        "test_leases.TwoProcesses.test_a_fetch_that_fails_is_made_once_for_all_processes",
+        "test_leases.TwoProcesses.test_an_error_of_the_backend_is_asked_for_once_by_all_processes"]),
+    "lease-alone": (r"\d requests for /page/a, not \d", [
+        "test_leases.TwoProcesses.test_what_cannot_be_stored_is_fetched_side_by_side"]),
     "lease-token": (r"'old'\) != \(200, 'new'\)", [
         "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
+    "shareable": (NOT_SHARED, [
+        "test_coalescing.Coalescing.test_a_response_with_no_store_is_not_shared",
+        "test_coalescing.Coalescing.test_a_response_with_set_cookie_is_not_shared",
+        "test_coalescing.Coalescing.test_a_private_response_is_not_shared"]),
+    "no-store": (NOT_SHARED, [
+        "test_coalescing.Coalescing.test_a_response_with_no_store_is_not_shared"]),
+    "private": (NOT_SHARED, ["test_coalescing.Coalescing.test_a_private_response_is_not_shared"]),
+    "set-cookie": (NOT_SHARED, [
+        "test_coalescing.Coalescing.test_a_response_with_set_cookie_is_not_shared"]),
+    "share-vary": ("'for u", [
+        "test_coalescing.Coalescing.test_each_value_of_a_varying_field_gets_its_own_page"]),
+    "apart": (r"\d+ requests for /page/a, not 21", [
+        "test_coalescing.Coalescing.test_after_a_private_response_nobody_waits_for_the_next"]),
+    "refresh-one": ("[3-9] != 2", [GRACED + "the_bloat_has_grace"]),
+    "refresh-lease": ("3 != 2|4 != 3", [
+        "test_leases.TwoProcesses.test_one_process_refreshes_what_is_stale",
+        "test_leases.TwoProcesses.test_one_process_refreshes_what_was_not_for_others_last_time"]),
+    "conditional": ("None != '\"1\"'", [GRACED + "the_bloat_has_grace"]),
+    "extension-said": ("no answer at once", [GRACED + "the_response_asks_for_it"]),
+    "extension-set": ("no answer at once", [GRACED + "the_bloat_has_grace"]),
+    "extension-said ": (FAILED, [SPARED + "the_response_asks_for_it"]),
+    "extension-set ": (FAILED, [SPARED + "the_bloat_has_it"]),
+    "grace-end": (OLD_SERVED, [
+        GRACED + "grace_ends", GRACED + "the_time_that_the_response_gives_ends"]),
+    "error-end": (OLD_SPARED, [
+        SPARED + "the_time_of_the_bloat_ends", SPARED + "the_time_that_the_response_gives_ends"]),
+    "hit-and-stale": (OLD_SERVED, [GRACED + "a_hard_deflate_ends_it"]),
+    "stale ": (OLD_SPARED, [SPARED + "a_hard_deflate_ends_it"]),
+    "must-revalidate": (OLD_SERVED, [GRACED + "never_against_must_revalidate"]),
+    "must-revalidate ": (OLD_SPARED, [SPARED + "never_against_must_revalidate"]),
+    "proxy-revalidate": (OLD_SERVED, [GRACED + "never_against_proxy_revalidate"]),
+    "proxy-revalidate ": (OLD_SPARED, [SPARED + "never_against_proxy_revalidate"]),
+    "no-cache": (OLD_SERVED, [GRACED + "never_against_no_cache"]),
+    "no-cache ": (OLD_SPARED, [SPARED + "never_against_no_cache"]),
+    "s-maxage": (OLD_SERVED, [GRACED + "never_against_s_maxage"]),
+    "s-maxage ": (OLD_SPARED, [SPARED + "never_against_s_maxage"]),
     "tags": (OLD_SERVED, [
         JOIN + "tag_of_response__by_admin", JOIN + "tag_of_response__by_command"]),
     "store": (OLD_STORED, [
