@@ -191,9 +191,7 @@ flight_refresh_arrives(struct worker *worker, struct message *message)
 				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
 				    slice_equal(other->plan.variant, f->plan.variant)))
 		other = other->next;
-	if (fault_is("refresh-one"))
-		other = NULL;
-	if (other != NULL || worker->draining ||
+	if ((other != NULL && !fault_is("refresh-one")) || worker->draining ||
 	    (await_take(f) == LEASE_OTHER && !fault_is("refresh-lease"))) {
 		flight_free(f);
 		return;
@@ -465,38 +463,4 @@ flight_turn(struct timer *timer)
 	if (f->state >= FLIGHT_WHOLE && f->fetch == NULL && f->jobs == 0 && f->waiters == NULL &&
 	    spool_leave(f))
 		flight_end(f);
-}
-
-/* ---- The writer's jobs ---------------------------------------------------------------------- */
-
-static void
-flight_job_landed(struct worker *worker, struct message *message)
-{
-	struct flight_job *job =
-	    (struct flight_job *)((char *)message - offsetof(struct flight_job, message));
-
-	(void)worker;
-	job->flight->jobs--;
-	job->landed(job->flight, &job->job);
-}
-
-static void
-flight_job_done(struct store_job *store_job)
-{
-	struct flight_job *job = store_job->owner;
-	worker_post(job->flight->worker, &job->message);
-}
-
-int
-flight_submit(struct flight *f, struct flight_job *job)
-{
-	job->flight = f;
-	job->message.run = flight_job_landed;
-	job->job.owner = job;
-	job->job.done = flight_job_done;
-	f->jobs++;
-	int rc = keeper_submit(f->worker->all->store, &job->job);
-	if (rc != 0)
-		f->jobs--;
-	return rc;
 }

@@ -153,9 +153,6 @@ struct flight {
 /* ---- flight.c: the story -----------------------------------------------------------------------
  */
 
-/* Hand a job to the writer. Returns 0; -EAGAIN; -EIO without a store. */
-int flight_submit(struct flight *f, struct flight_job *job) NODISCARD;
-
 /* Do the flight's next step soon, from the event loop; whatever became possible is done then. */
 void flight_turn_soon(struct flight *f);
 void flight_turn(struct timer *timer);
@@ -180,6 +177,9 @@ void flight_end(struct flight *f);
 void flight_free(struct flight *f); /* One that was not entered. */
 uint64_t flight_hash(const struct plan *plan);
 struct flight **flights_bucket(struct flights *flights, uint64_t hash);
+
+/* Hand a job to the writer. Returns 0; -EAGAIN; -EIO without a store. */
+int flight_submit(struct flight *f, struct flight_job *job) NODISCARD;
 
 /* ---- lane.c: places at a backend ---------------------------------------------------------------
  */

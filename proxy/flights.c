@@ -184,3 +184,37 @@ flights_free(struct flights *flights)
 	lanes_free(flights);
 	free(flights);
 }
+
+/* ---- The writer's jobs ---------------------------------------------------------------------- */
+
+static void
+flight_job_landed(struct worker *worker, struct message *message)
+{
+	struct flight_job *job =
+	    (struct flight_job *)((char *)message - offsetof(struct flight_job, message));
+
+	(void)worker;
+	job->flight->jobs--;
+	job->landed(job->flight, &job->job);
+}
+
+static void
+flight_job_done(struct store_job *store_job)
+{
+	struct flight_job *job = store_job->owner;
+	worker_post(job->flight->worker, &job->message);
+}
+
+int
+flight_submit(struct flight *f, struct flight_job *job)
+{
+	job->flight = f;
+	job->message.run = flight_job_landed;
+	job->job.owner = job;
+	job->job.done = flight_job_done;
+	f->jobs++;
+	int rc = keeper_submit(f->worker->all->store, &job->job);
+	if (rc != 0)
+		f->jobs--;
+	return rc;
+}
