@@ -33,6 +33,19 @@ await_renew(struct timer *timer)
 		log_warn("out of memory: a fetch may be made twice");
 }
 
+/* A flight of ours that a deflate has overtaken gives its lease to the next. What it brings is for
+ * the store to refuse, which knows that deflate too. */
+static void
+await_hand_over(struct flight *f)
+{
+	struct flight *old = *flights_bucket(f->worker->flights, f->hash);
+
+	while (old != NULL && old->lease.word != f->await.other.word)
+		old = old->next;
+	if (old != NULL)
+		await_end(old);
+}
+
 enum lease_verdict
 await_take(struct flight *f)
 {
@@ -44,9 +57,12 @@ await_take(struct flight *f)
 		return LEASE_NONE;
 	enum lease_verdict verdict =
 	    lease_take(leases, f->lease_hash, f->sequence, 0, &f->lease, other);
-	if ((verdict == LEASE_OTHER || verdict == LEASE_OWN) && !await_is_worth_it(f))
+	if ((verdict == LEASE_OTHER || verdict == LEASE_OWN) && !await_is_worth_it(f)) {
+		if (verdict == LEASE_OWN)
+			await_hand_over(f);
 		verdict =
 		    lease_take(leases, f->lease_hash, f->sequence, other->word, &f->lease, other);
+	}
 	if (verdict != LEASE_TAKEN)
 		return verdict;
 	f->lease_beat.fire = await_renew;
