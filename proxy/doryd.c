@@ -181,12 +181,16 @@ doryd_raise_limits(void)
 
 /*
  * libfcgi takes and frees 8 KiB buffers for each request. Freeing one makes glibc sort all its
- * small free chunks, unless it keeps none: 5 % of a hit's instructions.
+ * small free chunks, unless it keeps none: 5 % of a hit's instructions. libcurl takes 64 KiB a
+ * fetch: by itself glibc hands 128 KiB back to the kernel, and has each page anew a moment later.
+ * Setting that switches off its own learning of when to map a piece by itself, so it is told.
  */
 static void
 doryd_tune_malloc(void)
 {
 	mallopt(M_MXFAST, 0);
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
 /* A mapped file was cut short under us: nothing can be mended here, and a new process can. */

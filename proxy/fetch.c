@@ -71,13 +71,30 @@ fetch_on_header(char *bytes, size_t size, size_t n, void *context)
 	return f->cancelled ? 0 : size * n;
 }
 
+/*
+ * libcurl shows each line of the head here (CURLOPT_HEADER) before it takes it apart. Before 8.1.1
+ * a handle used again remembers the last field of the answer before, and appends a folded line that
+ * comes first in the next to freed memory (curl issue 11101): it is refused in time.
+ */
+static bool
+fetch_refuses_line(struct fetch *f, struct slice line)
+{
+	const struct answer *a = &f->answer;
+	bool first = a->state == ANSWER_HEAD && a->lines == 0;
+
+	return first && (line.at[0] == ' ' || line.at[0] == '\t') &&
+	       answer_take_line(&f->answer, line) == ANSWER_BAD;
+}
+
 size_t
 fetch_on_body(char *bytes, size_t size, size_t n, void *context)
 {
 	struct fetch *f = context;
 
-	if (f->cancelled || !f->announced)
+	if (f->cancelled)
 		return 0;
+	if (!f->announced)
+		return fetch_refuses_line(f, (struct slice){ bytes, size * n }) ? 0 : size * n;
 	f->body_paused = !f->order.body(f->order.context, bytes, size * n);
 	fetch_alive(f);
 	if (f->cancelled)
@@ -102,14 +119,19 @@ fetch_on_upload(char *out, size_t size, size_t n, void *context)
 	return (size_t)got;
 }
 
-static bool
-fetch_add_line(struct fetch *f, const char *line)
+/*
+ * A line for libcurl, which reads such a list and leaves it alone: it goes with the arena, where
+ * curl_slist_append() would allocate twice a line. `line` lives as long; NULL: out of memory.
+ */
+static struct curl_slist *
+fetch_line_new(struct fetch *f, const char *line)
 {
-	struct curl_slist *more = line == NULL ? NULL : curl_slist_append(f->fields, line);
+	struct curl_slist *item =
+	    line == NULL ? NULL : arena_alloc(&f->arena, sizeof(struct curl_slist));
 
-	if (more != NULL)
-		f->fields = more;
-	return more != NULL;
+	if (item != NULL)
+		*item = (struct curl_slist){ .data = (char *)(uintptr_t)line };
+	return item;
 }
 
 /* libcurl's own Accept, Content-Type and Expect are switched off: a fetch carries what it was
@@ -120,16 +142,23 @@ fetch_make_fields(struct fetch *f)
 	static const char *const unwanted[] = {
 		"Accept:", "Content-Type:", "Expect:", "User-Agent:"
 	};
-	bool good = true;
+	struct curl_slist **end = &f->fields;
 
-	for (size_t i = 0; i < COUNT(unwanted) && good; i++) {
+	for (size_t i = 0; i < COUNT(unwanted); i++) {
 		struct slice name = { unwanted[i], strlen(unwanted[i]) - 1 };
-		if (http_fields_find(&f->order.fields, name) == NULL)
-			good = fetch_add_line(f, unwanted[i]);
+		if (http_fields_find(&f->order.fields, name) != NULL)
+			continue;
+		if ((*end = fetch_line_new(f, unwanted[i])) == NULL)
+			return -ENOMEM;
+		end = &(*end)->next;
 	}
-	for (size_t i = 0; i < f->order.fields.n && good; i++)
-		good = fetch_add_line(f, fetch_order_line(&f->order, i, &f->arena));
-	return good ? 0 : -ENOMEM;
+	for (size_t i = 0; i < f->order.fields.n; i++) {
+		*end = fetch_line_new(f, fetch_order_line(&f->order, i, &f->arena));
+		if (*end == NULL)
+			return -ENOMEM;
+		end = &(*end)->next;
+	}
+	return 0;
 }
 
 static void
@@ -161,7 +190,6 @@ fetch_set_address(struct fetch *f)
 	const struct config_backend *backend = f->order.backend;
 	const char *address = NULL;
 
-	curl_slist_free_all(f->address);
 	f->address = NULL;
 	switch (backend->socket != NULL
 		    ? RESOLVER_NUMERIC
@@ -172,7 +200,7 @@ fetch_set_address(struct fetch *f)
 	case RESOLVER_UNKNOWN:
 		return -EHOSTUNREACH;
 	case RESOLVER_KNOWN:
-		f->address = address == NULL ? NULL : curl_slist_append(NULL, address);
+		f->address = fetch_line_new(f, address);
 		if (f->address == NULL)
 			return -ENOMEM;
 		break;
@@ -241,9 +269,7 @@ fetch_free(struct fetch *f)
 
 	timer_clear(&o->worker->timers, &f->deadline);
 	timer_clear(&o->worker->timers, &f->resume);
-	origin_give_handle(o, f->easy);
-	curl_slist_free_all(f->fields);
-	curl_slist_free_all(f->address);
+	origin_give_handle(o, f->easy, f->clean);
 	arena_fini(&f->arena);
 	free(f);
 }
@@ -323,6 +349,7 @@ fetch_finish(struct fetch *f, CURLcode code)
 	if (why == NULL && end > FETCH_UNFRAMED)
 		why = fetch_end_name(end);
 	f->order.ended(f->order.context, end, why);
+	f->clean = end <= FETCH_UNFRAMED;
 	fetch_free(f);
 }
 

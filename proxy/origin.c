@@ -6,49 +6,136 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 enum { ORIGIN_IDLE_CONNECTIONS = 64, ORIGIN_BUFFER = 65536 };
 
 static void origin_socket_ready(struct watch *watch, uint32_t events);
 
+/* ---- Sockets --------------------------------------------------------------------------------- */
+
+static struct origin_socket *
+origin_find_socket(const struct origin *o, curl_socket_t fd)
+{
+	return (size_t)fd < o->n_sockets ? o->sockets[fd] : NULL;
+}
+
+static struct origin_socket *
+origin_make_socket(struct origin *o, curl_socket_t fd)
+{
+	if ((size_t)fd >= o->n_sockets) {
+		size_t n = (size_t)fd * 2 + 64;
+		struct origin_socket **more = realloc(o->sockets, n * sizeof(*more));
+		if (more == NULL)
+			return NULL;
+		memset(more + o->n_sockets, 0, (n - o->n_sockets) * sizeof(*more));
+		o->sockets = more;
+		o->n_sockets = n;
+	}
+	struct origin_socket *s = calloc(1, sizeof(*s));
+	if (s != NULL)
+		*s = (struct origin_socket){
+			.watch.ready = origin_socket_ready, .origin = o, .fd = fd
+		};
+	o->sockets[fd] = s;
+	return s;
+}
+
+/* Events at hand may still name it: it is freed behind them. */
+static void
+origin_forget_socket(struct origin *o, struct origin_socket *s)
+{
+	o->sockets[s->fd] = NULL;
+	s->fd = CURL_SOCKET_BAD;
+	s->next_dead = o->dead;
+	o->dead = s;
+}
+
+static int
+origin_watch_socket(struct origin *o, struct origin_socket *s, uint32_t events)
+{
+	int rc = 0;
+
+	if (s->events == 0)
+		rc = worker_watch(o->worker, s->fd, events, &s->watch);
+	else if (s->events != events)
+		rc = worker_rewatch(o->worker, s->fd, events, &s->watch);
+	s->events = rc == 0 ? events : 0;
+	return rc;
+}
+
+static void
+origin_unwatch_socket(struct origin *o, struct origin_socket *s)
+{
+	worker_unwatch(o->worker, s->fd);
+	s->events = 0;
+}
+
+/*
+ * A connection that is kept for the next fetch stays watched, as it was: two system calls less a
+ * fetch. Only one that was in use tells of its end for sure (origin_on_close); others are let go.
+ */
 static int
 origin_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *assigned)
 {
 	struct origin *o = context;
-	struct origin_socket *s = assigned;
+	struct origin_socket *s = origin_find_socket(o, fd);
+	struct fetch *f = NULL;
 	uint32_t events =
 	    (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-	int rc;
 
-	(void)easy;
+	(void)assigned;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&f);
+	bool connected = f != NULL && f->connected;
+	if (s != NULL && !connected && (what == CURL_POLL_REMOVE || s->resting)) {
+		origin_unwatch_socket(o, s);
+		origin_forget_socket(o, s);
+		s = NULL;
+	}
 	if (what == CURL_POLL_REMOVE) {
-		if (s == NULL)
-			return 0;
-		worker_unwatch(o->worker, fd);
-		s->fd = CURL_SOCKET_BAD;
-		s->next_dead = o->dead;
-		o->dead = s;
-		curl_multi_assign(o->multi, fd, NULL);
+		if (s != NULL)
+			s->resting = true;
 		return 0;
 	}
-	if (s != NULL) {
-		rc = worker_rewatch(o->worker, fd, events, &s->watch);
-	} else {
-		s = calloc(1, sizeof(*s));
-		if (s == NULL)
-			return -1;
-		*s = (struct origin_socket){
-			.watch.ready = origin_socket_ready, .origin = o, .fd = fd
-		};
-		rc = worker_watch(o->worker, fd, events, &s->watch);
-		if (rc == 0)
-			curl_multi_assign(o->multi, fd, s);
-		else
-			free(s);
-	}
-	return rc == 0 ? 0 : -1;
+	if (s == NULL)
+		s = origin_make_socket(o, fd);
+	if (s == NULL)
+		return -1;
+	s->resting = false;
+	return origin_watch_socket(o, s, events) == 0 ? 0 : -1;
 }
+
+static int
+origin_on_close(void *context, curl_socket_t fd)
+{
+	struct origin *o = context;
+	struct origin_socket *s = origin_find_socket(o, fd);
+
+	if (s != NULL)
+		origin_forget_socket(o, s);
+	return close(fd);
+}
+
+static void
+origin_socket_ready(struct watch *watch, uint32_t events)
+{
+	struct origin_socket *s = ORIGIN_OF(struct origin_socket, watch, watch);
+	int what = (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP) ? CURL_CSELECT_IN : 0) |
+		   (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+		   (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
+
+	if (s->fd == CURL_SOCKET_BAD)
+		return;
+	/* The backend has closed it: libcurl finds that out when it would use it. */
+	if (s->resting)
+		origin_unwatch_socket(s->origin, s);
+	else
+		origin_act(s->origin, s->fd, what);
+}
+
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 static int
 origin_on_timer(CURLM *multi, long wait_ms, void *context)
@@ -65,7 +152,7 @@ origin_on_timer(CURLM *multi, long wait_ms, void *context)
 
 /* What never changes: nothing of this machine's or of libcurl's own habits has a say in a fetch. */
 static CURL *
-origin_handle_new(void)
+origin_handle_new(struct origin *o)
 {
 	CURL *easy = curl_easy_init();
 
@@ -82,8 +169,11 @@ origin_handle_new(void)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(easy, CURLOPT_HEADER, 1L); /* See fetch_on_body(). */
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)ORIGIN_BUFFER);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)ORIGIN_BUFFER);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, origin_on_close);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, o);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, fetch_on_connected);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, fetch_on_header);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fetch_on_body);
@@ -94,13 +184,13 @@ origin_handle_new(void)
 CURL *
 origin_take_handle(struct origin *o)
 {
-	return o->n_spare > 0 ? o->spare[--o->n_spare] : origin_handle_new();
+	return o->n_spare > 0 ? o->spare[--o->n_spare] : origin_handle_new(o);
 }
 
 void
-origin_give_handle(struct origin *o, CURL *easy)
+origin_give_handle(struct origin *o, CURL *easy, bool clean)
 {
-	if (!o->keeps_handles || easy == NULL || o->n_spare == ORIGIN_SPARE_HANDLES) {
+	if (!clean || easy == NULL || o->n_spare == ORIGIN_SPARE_HANDLES) {
 		curl_easy_cleanup(easy);
 		return;
 	}
@@ -147,18 +237,6 @@ origin_act(struct origin *o, curl_socket_t fd, int what)
 }
 
 static void
-origin_socket_ready(struct watch *watch, uint32_t events)
-{
-	struct origin_socket *s = ORIGIN_OF(struct origin_socket, watch, watch);
-	int what = (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP) ? CURL_CSELECT_IN : 0) |
-		   (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-		   (events & EPOLLERR ? CURL_CSELECT_ERR : 0);
-
-	if (s->fd != CURL_SOCKET_BAD)
-		origin_act(s->origin, s->fd, what);
-}
-
-static void
 origin_late(struct timer *timer)
 {
 	origin_act(ORIGIN_OF(struct origin, timer, timer), CURL_SOCKET_TIMEOUT, 0);
@@ -185,9 +263,6 @@ origin_new(struct worker *worker, struct origin **out)
 		return -ENOMEM;
 	o->worker = worker;
 	o->timer.fire = origin_late;
-	/* Before 8.1.1 a handle used again remembers the last field of the answer before: a folded
-	 * line that comes first in the next is appended to freed memory (curl issue 11101). */
-	o->keeps_handles = curl_version_info(CURLVERSION_NOW)->version_num >= 0x080101;
 	o->multi = curl_multi_init();
 	if (o->multi == NULL) {
 		free(o);
@@ -212,6 +287,7 @@ origin_free(struct origin *o)
 		curl_easy_cleanup(o->spare[--o->n_spare]);
 	curl_multi_cleanup(o->multi);
 	origin_reap(o);
+	free(o->sockets);
 	timer_clear(&o->worker->timers, &o->timer);
 	free(o);
 }

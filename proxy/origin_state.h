@@ -12,17 +12,20 @@ struct origin {
 	struct worker *worker;
 	CURLM *multi;
 	struct timer timer;
+	struct origin_socket **sockets; /* By descriptor: those that are watched, or rest. */
+	size_t n_sockets;
 	struct origin_socket *dead; /* Freed when the events at hand are done. */
 	CURL *spare[ORIGIN_SPARE_HANDLES];
 	unsigned n_spare;
-	bool keeps_handles;
 };
 
 struct origin_socket {
 	struct watch watch;
 	struct origin *origin;
 	struct origin_socket *next_dead;
-	curl_socket_t fd;
+	curl_socket_t fd; /* CURL_SOCKET_BAD: closed. */
+	uint32_t events;  /* Watched for; 0: not watched. */
+	bool resting;     /* Kept for the next fetch: no transfer has it. */
 };
 
 struct fetch {
@@ -44,6 +47,7 @@ struct fetch {
 	bool late;
 	bool body_paused;
 	bool upload_paused;
+	bool clean; /* It ended as it should: its handle may be used again. */
 };
 
 #define ORIGIN_OF(type, pointer, member) ((type *)((char *)(pointer)-offsetof(type, member)))
@@ -64,7 +68,7 @@ void fetch_finish(struct fetch *f, CURLcode code);
 
 /* A handle for a fetch, used before or new; NULL if memory is out. */
 CURL *origin_take_handle(struct origin *o);
-void origin_give_handle(struct origin *o, CURL *easy); /* NULL is fine. */
+void origin_give_handle(struct origin *o, CURL *easy, bool clean); /* NULL is fine. */
 
 /* Let libcurl act on a descriptor, or on time (CURL_SOCKET_TIMEOUT), and end what is done. */
 void origin_act(struct origin *o, curl_socket_t fd, int what);

@@ -97,12 +97,15 @@ reply_put_fetch(struct exchange *x, const struct reply_fetch *fetch, struct buf 
 {
 	bool stored = fetch->stored && !reply_is_store_ill(x);
 
-	buf_printf(out, "Cache-Status: dory; fwd=%s", reply_forward_name(x->forward));
+	buf_text(out, "Cache-Status: dory; fwd=");
+	buf_text(out, reply_forward_name(x->forward));
 	/* Section 2.3: where it is not the status of this very response. */
 	if (fetch->status != 0 && fetch->status != x->status)
 		buf_printf(out, "; fwd-status=%u", fetch->status);
-	if (stored)
-		buf_printf(out, "; stored; ttl=%" PRId64, fetch->ttl_s);
+	if (stored) {
+		buf_text(out, "; stored; ttl=");
+		buf_number(out, fetch->ttl_s);
+	}
 	buf_text(out, fetch->collapsed ? "; collapsed" : "");
 	/* An answer of our own repeats nothing of the request. */
 	if (x->plan.action == PLAN_CACHE && fetch->status != 0)
