@@ -51,14 +51,16 @@ change_commit(struct change *c)
 	}
 	c->deflated_rows = change_rows(c, TABLE_DEFLATED);
 	c->trash_rows = change_rows(c, TABLE_TRASH);
-	trust_commit_begins(c->store);
+	trust_commit_begins(c->store, c->before.sequence);
 	rc = mdb_txn_commit(c->txn);
-	trust_commit_ended(c->store);
+	trust_commit_ended(c->store, c->before.sequence);
 	c->txn = NULL;
 	c->committed = rc == 0;
 	/* MDB_NOMETASYNC leaves the page that makes the commit count to the kernel. */
 	if (rc == 0 && c->durable && !fault_is("sync"))
 		rc = mdb_env_sync(c->store->env, 1);
+	if (rc == 0 && c->state.sequence != c->before.sequence)
+		trust_commit_ended(c->store, c->state.sequence);
 	health_write_ends(c->store);
 	return store_error(rc);
 }

@@ -253,6 +253,7 @@ store_make_tables(struct store *s, char *why)
 	if (rc == 0)
 		rc = mdb_env_sync(s->env, 1);
 	mdb_txn_abort(txn);
+	s->made = rc == 0;
 	if (rc == 0)
 		return 0;
 	snprintf(why, STORE_WHY_SIZE, "store %s: cannot begin a new store: %s", s->path,
@@ -305,7 +306,8 @@ store_inspect(struct store *s, const struct store_options *options, char *why)
 		    s, -EINVAL, why, "commits failed: what is on disk cannot be relied on");
 	if (trust_read(s->path) == TRUST_BAD)
 		return store_say(s, -EINVAL, why, store_damaged);
-	s->trusted = place_is_new(s->path) || place_is_clean(s->path) || trust_holds(s->path);
+	s->known = place_is_new(s->path) || place_is_clean(s->path) || trust_holds(s->path);
+	s->trusted = s->known;
 	if (s->trusted || options->must_exist || place_check_files(s->path, false, why) != 0)
 		return 0;
 	enum inspection verdict = inspect_store(s->path, STORE_INSPECT_MS);
@@ -344,6 +346,8 @@ store_join(struct store *s, char *why)
 	enum trust_verdict verdict = trust_read(s->path);
 	if (verdict == TRUST_BAD)
 		return store_say(s, -EINVAL, why, store_damaged);
+	if (trust_is_replaced(s->path) && !place_is_new(s->path))
+		return store_say(s, -EIO, why, "others still use the file that was replaced");
 	s->trusted = verdict == TRUST_GOOD;
 	return 0;
 }
@@ -360,14 +364,16 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 	if (rc == -EINVAL && s->alone && !options->must_exist) {
 		store_close_env(s);
 		rc = aside_move(s->path, why);
-		s->trusted = rc == 0;
+		s->trusted = s->known = rc == 0;
 		if (rc == 0)
 			rc = store_open_files(s, options, why);
 	}
 	if (rc == 0)
 		rc = bodyfile_start(s, options, why);
+	if (rc == 0 && s->alone && (rc = trust_adopt(s, s->known)) != 0)
+		store_say(s, rc, why, "its file was replaced, and cannot be written to");
 	if (rc == 0)
-		trust_open(s, s->alone, options->must_exist);
+		trust_open(s, s->alone || s->made, options->must_exist);
 	place_share(s->place);
 	place_unguard(guard);
 	return rc;

@@ -56,6 +56,8 @@ struct store {
 	char *path;
 	int place;     /* Its directory, held: see place_hold(). */
 	bool alone;    /* Nobody else had it open when it was opened. */
+	bool made;     /* It was made then. */
+	bool known;    /* Its file is the one that was used last, as it was left. */
 	int trust_fd;  /* trust.c; -1: it is not kept. */
 	uint64_t boot; /* Which run of the kernel this is. */
 	uint64_t id;   /* Of its numbers: sequences of another store mean nothing here. */

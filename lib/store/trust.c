@@ -3,15 +3,20 @@
  */
 #include "store/trust.h"
 
+#include "base/log.h"
+#include "store/place.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { TRUST_PATH_MAX = 4096 };
+enum { TRUST_PATH_MAX = 4096, TRUST_INTENTS_SKIPPED = 1 << 20 };
 
 enum trust_place { TRUST_COMMIT, TRUST_CONDEMNATION };
 
@@ -44,7 +49,7 @@ trust_boot(void)
 	return n <= 0 ? 0 : XXH3_64bits(id, (size_t)n);
 }
 
-static uint64_t
+uint64_t
 trust_checksum(const struct trust_mark *mark)
 {
 	size_t skipped = sizeof(mark->checksum);
@@ -75,9 +80,9 @@ trust_open_file(const char *path, int flags)
 	return open(file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 }
 
-/* The mark, if it is of the file that is there. */
+/* The mark, and the file that is there. */
 static bool
-trust_find(const char *path, enum trust_place place, struct trust_mark *mark, struct stat *data)
+trust_find_any(const char *path, enum trust_place place, struct trust_mark *mark, struct stat *data)
 {
 	char file[TRUST_PATH_MAX];
 	int fd = trust_open_file(path, O_RDONLY), len;
@@ -86,8 +91,15 @@ trust_find(const char *path, enum trust_place place, struct trust_mark *mark, st
 	if (fd >= 0)
 		close(fd);
 	len = snprintf(file, sizeof(file), "%s/data.mdb", path);
-	return found && len > 0 && (size_t)len < sizeof(file) && lstat(file, data) == 0 &&
-	       mark->device == data->st_dev && mark->inode == data->st_ino;
+	return found && len > 0 && (size_t)len < sizeof(file) && lstat(file, data) == 0;
+}
+
+/* The mark, if it is of the file that is there. */
+static bool
+trust_find(const char *path, enum trust_place place, struct trust_mark *mark, struct stat *data)
+{
+	return trust_find_any(path, place, mark, data) && mark->device == data->st_dev &&
+	       mark->inode == data->st_ino;
 }
 
 /* And if it says, on this run of the kernel, that the file is good. */
@@ -116,6 +128,13 @@ trust_is_soon_after(int64_t writing_ns, int64_t changed_ns)
 	       changed_ns <= writing_ns + TRUST_COMMIT_MS * 1000000LL;
 }
 
+static bool
+trust_is_as_left(const struct trust_mark *mark, const struct stat *data)
+{
+	return mark->bytes == data->st_size && mark->modified_ns == trust_ns(data->st_mtim) &&
+	       mark->changed_ns == trust_ns(data->st_ctim);
+}
+
 bool
 trust_holds(const char *path)
 {
@@ -124,29 +143,80 @@ trust_holds(const char *path)
 
 	if (!trust_find_good(path, &mark, &data))
 		return false;
-	int64_t modified_ns = trust_ns(data.st_mtim), changed_ns = trust_ns(data.st_ctim);
-	if (mark.bytes == data.st_size && mark.modified_ns == modified_ns &&
-	    mark.changed_ns == changed_ns)
+	return trust_is_as_left(&mark, &data) ||
+	       (mark.writing_ns != 0 && data.st_size >= mark.bytes &&
+		   trust_is_soon_after(mark.writing_ns, trust_ns(data.st_mtim)) &&
+		   trust_is_soon_after(mark.writing_ns, trust_ns(data.st_ctim)));
+}
+
+/* ---- Another file, or an older one ---------------------------------------------------------- */
+
+bool
+trust_is_replaced(const char *path)
+{
+	struct trust_mark mark;
+	struct stat data;
+
+	return trust_find_any(path, TRUST_COMMIT, &mark, &data) && mark.inode != data.st_ino;
+}
+
+/* Who ended within a commit that took long has left it as nobody knows. */
+static bool
+trust_is_foreign(const struct trust_mark *mark, const struct stat *data)
+{
+	if (mark->inode != data->st_ino)
 		return true;
-	return mark.writing_ns != 0 && data.st_size >= mark.bytes &&
-	       trust_is_soon_after(mark.writing_ns, modified_ns) &&
-	       trust_is_soon_after(mark.writing_ns, changed_ns);
+	if (mark->boot == 0 || mark->boot != trust_boot() || mark->writing_ns != 0)
+		return false;
+	return !trust_is_as_left(mark, data);
+}
+
+/* What this process fetched for the file that was there before is not for this one either. */
+static int
+trust_disown(struct change *c, uint64_t sequence)
+{
+	uint64_t id;
+
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return -EIO;
+	c->state.id = id | 1;
+	if (c->state.sequence < sequence)
+		c->state.sequence = sequence;
+	c->state.floor = ++c->state.sequence;
+	c->state.next_intent += TRUST_INTENTS_SKIPPED;
+	c->durable = true;
+	return 0;
+}
+
+int
+trust_adopt(struct store *s, bool known)
+{
+	struct trust_mark mark = { 0 };
+	struct stat data;
+	struct change c;
+
+	if (known)
+		return 0;
+	bool foreign =
+	    !trust_find_any(s->path, TRUST_COMMIT, &mark, &data) || trust_is_foreign(&mark, &data);
+	int rc = change_begin(s, &c);
+	if (rc != 0)
+		return rc;
+	if (foreign || c.state.sequence < mark.sequence)
+		rc = trust_disown(&c, mark.sequence);
+	if (rc != 0 || !c.durable) {
+		change_abort(&c);
+		return rc;
+	}
+	log_warn("store %s: its data.mdb is not as it was used last: it was put there, or written "
+		 "to, by something else, so nothing in it is served any more",
+	    s->path);
+	rc = change_commit(&c);
+	s->id = c.state.id;
+	return rc;
 }
 
 /* ---- Kept ----------------------------------------------------------------------------------- */
-
-void
-trust_open(struct store *s, bool alone, bool must_exist)
-{
-	s->trust_fd = trust_open_file(s->path, O_RDWR | (must_exist ? 0 : O_CREAT));
-	s->boot = trust_boot();
-	if (!alone)
-		return;
-	/* What was said of another file, or of another run of the kernel, is over. */
-	if (s->trust_fd >= 0)
-		(void)!ftruncate(s->trust_fd, 0);
-	trust_commit_ended(s);
-}
 
 void
 trust_close(struct store *s)
@@ -164,43 +234,77 @@ trust_verdict(const struct store *s)
 }
 
 static void
-trust_note(
-    const struct store *s, enum trust_place place, int64_t writing_ns, enum trust_verdict verdict)
+trust_note(const struct store *s, enum trust_place place, struct trust_mark mark)
 {
 	mdb_filehandle_t fd;
 	struct stat st;
 
 	if (s->trust_fd < 0 || mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
 		return;
-	struct trust_mark mark = {
-		.boot = s->boot,
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.bytes = st.st_size,
-		.modified_ns = trust_ns(st.st_mtim),
-		.changed_ns = trust_ns(st.st_ctim),
-		.writing_ns = writing_ns,
-		.verdict = verdict,
-	};
+	mark.boot = s->boot;
+	mark.device = st.st_dev;
+	mark.inode = st.st_ino;
+	mark.bytes = st.st_size;
+	mark.modified_ns = trust_ns(st.st_mtim);
+	mark.changed_ns = trust_ns(st.st_ctim);
 	mark.checksum = trust_checksum(&mark);
 	/* A mark that is not written is out of date. */
 	(void)!pwrite(s->trust_fd, &mark, sizeof(mark), place * (off_t)sizeof(mark));
 }
 
-void
-trust_commit_begins(const struct store *s)
+static void
+trust_note_commit(const struct store *s, uint64_t sequence, int64_t writing_ns)
 {
-	trust_note(s, TRUST_COMMIT, trust_now_ns(), trust_verdict(s));
+	trust_note(s, TRUST_COMMIT,
+	    (struct trust_mark){
+		.writing_ns = writing_ns, .verdict = trust_verdict(s), .sequence = sequence });
 }
 
 void
-trust_commit_ended(const struct store *s)
+trust_commit_begins(const struct store *s, uint64_t sequence)
 {
-	trust_note(s, TRUST_COMMIT, 0, trust_verdict(s));
+	trust_note_commit(s, sequence, trust_now_ns());
+}
+
+void
+trust_commit_ended(const struct store *s, uint64_t sequence)
+{
+	trust_note_commit(s, sequence, 0);
 }
 
 void
 trust_condemn(const struct store *s)
 {
-	trust_note(s, TRUST_CONDEMNATION, 0, TRUST_BAD);
+	trust_note(s, TRUST_CONDEMNATION, (struct trust_mark){ .verdict = TRUST_BAD });
+}
+
+/* Of the last deflate. 0 where it cannot be read. */
+static uint64_t
+trust_sequence(const struct store *s)
+{
+	struct meta_state state;
+	MDB_txn *txn;
+
+	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
+		return 0;
+	int rc = meta_read(s, txn, &state);
+	mdb_txn_abort(txn);
+	return rc == 0 ? state.sequence : 0;
+}
+
+/* On disk before anything else is: after a power cut it tells which file it is about. */
+void
+trust_open(struct store *s, bool first, bool must_exist)
+{
+	static const struct trust_mark none;
+
+	s->trust_fd = trust_open_file(s->path, O_RDWR | (must_exist ? 0 : O_CREAT));
+	s->boot = trust_boot();
+	if (!first || s->trust_fd < 0)
+		return;
+	/* What was said of another file, or of another run of the kernel, is over. */
+	(void)!pwrite(s->trust_fd, &none, sizeof(none), TRUST_CONDEMNATION * (off_t)sizeof(none));
+	trust_commit_ended(s, trust_sequence(s));
+	if (fdatasync(s->trust_fd) == 0)
+		(void)!place_sync(s->path);
 }

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +16,12 @@
 #include <unistd.h>
 
 /*
- * FAULTFS names a file with one word in it, or none: "enospc" and "eio" make data writes fail,
- * "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail,
+ * FAULTFS names a file with one word in it, or none: "enospc", "erofs" and "eio" make data writes
+ * fail, "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail,
  * "stuck" has writes wait. All these are about data.mdb. Of body files "bodies" makes writes fail
  * for want of room, "body-eio" for another reason, "body-sync" their syncs, "unreadable" reads;
- * "hang" has writes wait. "nfs" has every disk be one of another machine. Without the file all is
- * well.
+ * "hang" has writes wait. "nfs" has every disk be one of another machine; with "boot" each process
+ * runs on a kernel of its own, as after a power cut. Without the file all is well.
  */
 enum {
 	FAULTFS_WORD = 16,
@@ -70,6 +71,8 @@ faultfs_write(int fd, off_t at)
 			usleep(FAULTFS_HANG_US);
 		if (faultfs_is("enospc"))
 			return ENOSPC;
+		if (faultfs_is("erofs"))
+			return EROFS;
 		return faultfs_is("eio") || (at < FAULTFS_META_BYTES && faultfs_is("meta")) ? EIO
 											    : 0;
 	case FAULTFS_BODY:
@@ -89,6 +92,21 @@ faultfs_fails_sync(int fd)
 
 	return (kind == FAULTFS_TABLES && faultfs_is("sync")) ||
 	       (kind == FAULTFS_BODY && faultfs_is("body-sync"));
+}
+
+int
+open64(const char *path, int flags, ...)
+{
+	static int (*real)(const char *, int, ...);
+	va_list more;
+
+	va_start(more, flags);
+	mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+	va_end(more);
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "open64");
+	bool reboots = strcmp(path, "/proc/sys/kernel/random/boot_id") == 0 && faultfs_is("boot");
+	return real(reboots ? "/proc/sys/kernel/random/uuid" : path, flags, mode);
 }
 
 ssize_t

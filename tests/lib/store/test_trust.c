@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <xxhash.h>
 
 static void
 trust_data_path(const struct shelf *f, char *out, size_t size)
@@ -149,8 +148,7 @@ trust_change(const struct shelf *f, void (*change)(struct trust_mark *mark, int 
 	int fd = open(path, O_RDWR);
 	ck_assert_int_eq(pread(fd, &mark, sizeof(mark), 0), sizeof(mark));
 	change(&mark, how);
-	mark.checksum =
-	    XXH3_64bits((char *)&mark + sizeof(uint64_t), sizeof(mark) - sizeof(uint64_t));
+	mark.checksum = trust_checksum(&mark);
 	ck_assert_int_eq(pwrite(fd, &mark, sizeof(mark), 0), sizeof(mark));
 	close(fd);
 }
@@ -236,6 +234,89 @@ START_TEST(who_joins_takes_over_what_is_known)
 	kill(other, SIGKILL);
 	waitpid(other, &status, 0);
 	close(ends[0]);
+	shelf_free(f);
+}
+END_TEST
+
+/* ---- Another file, or an older one ---------------------------------------------------------- */
+
+enum trust_return { RETURN_COPY, RETURN_IN_PLACE, RETURN_NOTHING, RETURN_WITHOUT_MARK };
+
+static const struct {
+	enum trust_return how;
+	bool rebooted, kept;
+} trust_returns[] = {
+	{ RETURN_COPY, false, false },
+	{ RETURN_COPY, true, false },
+	{ RETURN_IN_PLACE, false, false },
+	{ RETURN_IN_PLACE, true, false },
+	{ RETURN_NOTHING, false, true },
+	{ RETURN_NOTHING, true, true },
+	{ RETURN_WITHOUT_MARK, false, false },
+	{ RETURN_WITHOUT_MARK, true, false },
+};
+
+/* In the store's directory. */
+static void
+trust_run(const struct shelf *f, const char *doing)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "cd %s && %s", f->path, doing);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void
+trust_bring_back(const struct shelf *f, enum trust_return how)
+{
+	switch (how) {
+	case RETURN_COPY:
+		trust_run(f, "mv old data.mdb");
+		break;
+	case RETURN_IN_PLACE:
+		trust_run(f, "cp -p old data.mdb");
+		break;
+	case RETURN_NOTHING:
+		break;
+	case RETURN_WITHOUT_MARK:
+		trust_run(f, "rm trust");
+		break;
+	}
+}
+
+/* What a process that is killed leaves behind: a deflate, and nothing after it. */
+static void
+trust_crash_after_deflate(struct shelf *f)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		shelf_open(f);
+		shelf_deflate(f, "p/1", false);
+		_exit(0);
+	}
+	int status = -1;
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+
+START_TEST(what_was_deflated_does_not_come_back_with_an_older_file)
+{
+	struct shelf *f = shelf_new_closed();
+	trust_crash(f, "p/1", true);
+	trust_crash(f, "p/2", true);
+	trust_run(f, "cp -p data.mdb old");
+	trust_crash_after_deflate(f);
+	trust_bring_back(f, trust_returns[_i].how);
+	if (trust_returns[_i].rebooted && trust_returns[_i].how != RETURN_WITHOUT_MARK)
+		trust_change(f, change_boot, 1);
+	shelf_open(f);
+	ck_assert_int_ne(shelf_judge(f, "p/1", 0, "").life, STORE_ALIVE);
+	ck_assert_int_eq(
+	    shelf_judge(f, "p/2", 0, "").life, trust_returns[_i].kept ? STORE_ALIVE : STORE_DEAD);
+	/* What comes then is as good as anything. */
+	shelf_look(f);
+	ck_assert_int_eq(shelf_insert(f, "p/1", "new"), 0);
+	ck_assert_int_eq(shelf_find(f, "p/1"), 0);
 	shelf_free(f);
 }
 END_TEST
@@ -402,6 +483,8 @@ main(void)
 	tcase_add_loop_test(tests, a_commit_that_was_under_way_may_have_changed_it_for_a_moment, 0,
 	    (int)COUNT(trust_commits));
 	tcase_add_loop_test(tests, who_joins_takes_over_what_is_known, 0, 2);
+	tcase_add_loop_test(tests, what_was_deflated_does_not_come_back_with_an_older_file, 0,
+	    (int)COUNT(trust_returns));
 	tcase_add_test(tests, what_was_found_bad_is_set_aside_once_nobody_has_it);
 	tcase_add_test(tests, a_walk_beside_a_writer_finds_nothing_wrong);
 	tcase_add_loop_test(tests, a_walk_beside_finds_damaged_pages, 0, 3);
