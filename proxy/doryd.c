@@ -287,14 +287,18 @@ doryd_listen(struct doryd *d)
 }
 
 static void
-doryd_close(struct doryd *d)
+doryd_close(struct doryd *d, int status)
 {
 	if (d->made_socket)
 		listen_unlink(d->address);
 	free(d->address);
 	if (d->listen_fd >= 0)
 		close(d->listen_fd);
-	keeper_stop(d->store);
+	if (!keeper_stop(d->store)) {
+		log_warn("ending before all is stored: another process holds the store's lock");
+		log_stop();
+		_exit(status);
+	}
 	workers_free(&d->workers);
 	resolver_free(d->workers.resolver);
 	breakers_free(d->workers.breakers);
@@ -405,6 +409,6 @@ main(int argc, char **argv)
 	} else {
 		status = doryd_serve(&d);
 	}
-	doryd_close(&d);
+	doryd_close(&d, status);
 	return status;
 }

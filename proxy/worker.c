@@ -20,6 +20,8 @@ enum {
 	WORKER_EVENTS = 64,
 	WORKER_ACCEPT_BATCH = 16,
 	WORKER_REST_MS = 100,
+	WORKER_LAST_MS =
+	    5000, /* For what is left to do where nobody waits for an answer any more. */
 	WORKER_BODY_PIECE = 4080,
 	WORKER_PARTS_SPARE = 64
 };
@@ -116,6 +118,19 @@ worker_is_idle(struct worker *worker)
 	       flights_count(worker->flights) == 0;
 }
 
+/* The store may have a lock to wait for that another process does not give back. */
+static void
+worker_hurry(struct worker *worker)
+{
+	if (!worker->draining || worker->hurried || atomic_load(&worker->all->open) > 0)
+		return;
+	worker->hurried = true;
+	if (worker->all->drain_ms > WORKER_LAST_MS &&
+	    timer_set(&worker->timers, &worker->drain_deadline, clock_mono_ms() + WORKER_LAST_MS) !=
+		0)
+		worker->stopped = true;
+}
+
 static void
 worker_loop(struct worker *worker)
 {
@@ -132,6 +147,7 @@ worker_loop(struct worker *worker)
 			timers_run(&worker->timers, clock_mono_ms());
 		conn_reap(worker);
 		origin_reap(worker->origin);
+		worker_hurry(worker);
 	}
 }
 
@@ -324,8 +340,11 @@ worker_give_up(struct timer *timer)
 {
 	struct worker *worker = WORKER_OF(timer, drain_deadline);
 
-	log_warn("worker %u: %d connections were cut when the time to drain was over",
-	    worker->index, atomic_load(&worker->all->open));
+	int open = atomic_load(&worker->all->open);
+
+	if (open > 0)
+		log_warn("worker %u: %d connections were cut when the time to drain was over",
+		    worker->index, open);
 	worker->stopped = true;
 }
 

@@ -57,6 +57,7 @@ struct worker {
 	_Atomic bool poked; /* Any thread. */
 	struct timer drain_deadline;
 	bool draining;
+	bool hurried; /* No connection is open any more. */
 	bool stopped;
 };
 

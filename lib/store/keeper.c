@@ -16,7 +16,8 @@ enum {
 	KEEPER_TICK_MS = 250,
 	KEEPER_SAY_MS = 60000, /* How often the same complaint is made. */
 	KEEPER_BUSY_MS = 1000, /* A commit that takes longer holds others up. */
-	KEEPER_PAUSE_NS = 1000000
+	KEEPER_PAUSE_NS = 1000000,
+	KEEPER_LEAVE_S = 2
 };
 
 struct keeper {
@@ -298,21 +299,26 @@ keeper_new(const struct store_options *options, bool watch, struct keeper **out)
 	return 0;
 }
 
-void
+bool
 keeper_stop(struct keeper *k)
 {
+	struct timespec until;
+
 	if (k == NULL)
-		return;
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += KEEPER_LEAVE_S;
 	pthread_mutex_lock(&k->lock);
 	k->stopping = true;
 	pthread_cond_signal(&k->wake);
 	pthread_mutex_unlock(&k->lock);
-	if (k->has_thread)
-		pthread_join(k->thread, NULL);
+	if (k->has_thread && pthread_clockjoin_np(k->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+		return false;
 	k->has_thread = false;
-	if (k->store != NULL)
-		store_writer_stop(k->store);
+	if (k->store != NULL && !store_writer_leave(k->store, &until))
+		return false;
 	leases_stop(k->leases);
+	return true;
 }
 
 void
@@ -320,7 +326,6 @@ keeper_free(struct keeper *k)
 {
 	if (k == NULL)
 		return;
-	keeper_stop(k);
 	store_close(k->store);
 	leases_free(k->leases);
 	pthread_cond_destroy(&k->wake);

@@ -26,10 +26,17 @@ int keeper_new(const struct store_options *options, bool watch, struct keeper **
  */
 struct leases *keeper_leases(struct keeper *k);
 
-/* Do what is queued and take no more; nobody who waits for a lease is told of it any more. */
-void keeper_stop(struct keeper *k);
+/*
+ * Do what is queued and take no more; nobody who waits for a lease is told of it any more. Waits
+ * for a few seconds.
+ *
+ * Returns false where it is still waiting for a lock that another process has, which was stopped
+ * perhaps: then nothing can be freed, and the process must end as it is. What was not done was not
+ * acknowledged either.
+ */
+bool keeper_stop(struct keeper *k) NODISCARD;
 
-/* After keeper_stop() and store_reader_free() of all its readers. */
+/* After keeper_stop(), which returned true, and store_reader_free() of all its readers. */
 void keeper_free(struct keeper *k);
 
 /*

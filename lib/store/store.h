@@ -6,6 +6,7 @@
 #include "key/scope.h"
 
 #include <sys/uio.h>
+#include <time.h>
 
 /* Opaque. Thread-safe unless a function says otherwise. */
 struct store;
@@ -276,6 +277,10 @@ int store_writer_start(struct store *s) NODISCARD;
 
 /* Do what is queued, then end the thread; jobs that come later are refused with -EAGAIN. */
 void store_writer_stop(struct store *s);
+
+/* The same, but for no longer than until then (CLOCK_MONOTONIC). Returns false where it did not
+ * end: a process that is stopped may have LMDB's lock for ever. Then the store cannot be closed. */
+bool store_writer_leave(struct store *s, const struct timespec *until) NODISCARD;
 
 /*
  * Hand a job to the writer. Never waits.

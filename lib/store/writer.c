@@ -147,6 +147,16 @@ store_writer_start(struct store *s)
 	return -rc;
 }
 
+bool
+store_writer_leave(struct store *s, const struct timespec *until)
+{
+	backlog_stop(&s->backlog);
+	if (s->has_writer && pthread_clockjoin_np(s->writer, NULL, CLOCK_MONOTONIC, until) != 0)
+		return false;
+	s->has_writer = false;
+	return true;
+}
+
 void
 store_writer_stop(struct store *s)
 {
