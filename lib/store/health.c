@@ -160,6 +160,8 @@ health_trouble(struct store *s, int64_t since_ms)
 		rc = health_body_trouble(s);
 	if (rc == -ENOSPC || s->full)
 		return "store-full";
+	if (rc == -EROFS)
+		return "store-readonly";
 	return rc != 0 ? "store-failing" : NULL;
 }
 

@@ -4,12 +4,9 @@ import os
 import signal
 import subprocess
 
-import fcgi
-from backend import page
-from testsite import BUILD, DORYD, TOKEN, wait_until
-from test_store_faults import ROUTES, WELL_S, FaultCase
+from ordeal import ROUTES, SANITIZED, WELL_S, FaultCase, ShimCase
+from testsite import TOKEN, wait_until
 
-SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
 NOBODY = 65534
 FILE_BODY = "x" * 70000  # Long enough to be a body file.
 
@@ -20,52 +17,50 @@ class SlotsTaken(FaultCase):
     def setUp(self):
         super().setUp()
         self.store_page("kept")
-        self.descriptors = self.site.doryd.descriptors()
+        self.holder = None
+        self.addCleanup(self.release)
+
+    def take(self):
         self.holder = subprocess.Popen(["/usr/bin/python3", "-c", HOLDER, self.store],
                                        stdout=subprocess.PIPE, text=True)
-        self.addCleanup(self.release)
         self.assertRegex(self.holder.stdout.readline(), r"^held \d+$")
 
     def release(self):
-        self.holder.kill()
-        self.holder.wait()
-        self.holder.stdout.close()
+        if self.holder is not None:
+            self.holder.kill()
+            self.holder.wait()
+            self.holder.stdout.close()
 
     def test_a_daemon_that_runs_serves_on_and_deflates(self):
-        self.assert_hit(self.get("kept"))
-        for i in range(5):
-            self.get(f"new{i}")
-        self.assertEqual(self.deflate_status("page(kept)"), 200)
-        self.assert_fetched(self.get("kept"))
-        self.release()
-        self.wait_until_well()
-        self.assert_leaked_nothing()
+        with self.ordeal() as ordeal:
+            self.take()
+            self.assert_hit(self.get("kept"))
+            for i in range(5):
+                self.get(f"new{i}")
+            self.assertEqual(self.deflate_status("page(kept)"), 200)
+            self.assert_fetched(self.get("kept"))
+            ordeal.mend(self.release)
 
     def test_a_daemon_that_starts_passes_and_says_so(self):
-        other = self.site.start_doryd(name="other")
-        for i in range(5):
-            r = self.get(f"new{i}", other)
-            self.assert_fetched(r)
-            self.assertIn('detail="store-readers-full"', r.cache_status)
-        self.assertEqual(self.deflate_status("page(kept)", doryd=other), 503)
-        self.assert_hit(self.get("kept"))
-        self.release()
-        wait_until(lambda: "hit" in self.get("kept", other).cache_status, "a hit", WELL_S + 0.5)
+        with self.ordeal() as ordeal:
+            self.take()
+            other = self.site.start_doryd(name="other")
+            for i in range(5):
+                self.assert_passes("store-readers-full", f"new{i}", other)
+            self.assertEqual(self.deflate_status("page(kept)", doryd=other), 503)
+            self.assert_hit(self.get("kept"))
+            ordeal.mend(self.release)
+            wait_until(lambda: "hit" in self.get("kept", other).cache_status, "a hit", WELL_S)
         self.assertEqual(self.deflate_status("page(kept)", doryd=other), 200)
         self.assert_fetched(self.get("kept"))
-        self.assert_leaked_nothing()
 
     def test_the_command_says_why_it_cannot_read(self):
+        self.take()
         done = self.site.dory("ls", check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stderr, "reader")
         self.release()
         self.assertEqual(self.site.dory("ls").returncode, 0)
-
-    def assert_leaked_nothing(self):
-        wait_until(lambda: self.site.doryd.descriptors() <= self.descriptors + 2, "no more open")
-        stat = json.loads(self.site.dory("stat", "--json").stdout)["store"]
-        self.assertLess(stat["readers"], 32, stat)
 
 
 # Takes every reader slot there is.
@@ -109,77 +104,59 @@ class Denied(FaultCase):
         self.assert_passes("store-denied")
         self.assertEqual(self.deflate_status("page(kept)"), 503)
 
-    def assert_well_again(self):
+    def allow(self):
         os.chmod(self.store, 0o700)
-        wait_until(lambda: "hit" in self.get("kept").cache_status, "a hit again", WELL_S + 0.5)
+
+    def assert_kept(self):
+        wait_until(lambda: "hit" in self.get("kept").cache_status, "a hit again", WELL_S)
         self.assertEqual(self.deflate_status("page(kept)"), 200)
         self.assert_fetched(self.get("kept"))
 
     def test_a_store_that_may_not_be_opened_at_start(self):
         self.store_page("kept")
-        self.site.doryd.stop()
-        os.chmod(self.store, 0)
-        self.restart_as_nobody()
-        self.assert_denied()
-        said = self.site.doryd.output()
-        self.assertIn(self.store, said)
-        self.assertIn(f"uid {NOBODY}", said)
-        descriptors = self.site.doryd.descriptors()
-        self.assert_well_again()
-        self.assertLessEqual(self.site.doryd.descriptors(), descriptors + 12)
+        with self.ordeal() as ordeal:
+            self.site.doryd.stop()
+            os.chmod(self.store, 0)
+            self.restart_as_nobody()
+            self.assert_denied()
+            said = self.site.doryd.output()
+            self.assertIn(self.store, said)
+            self.assertIn(f"uid {NOBODY}", said)
+            ordeal.mend(self.allow)
+            self.assert_kept()
 
     def test_a_store_that_may_not_be_used_any_more(self):
         self.store_page("kept")
-        descriptors = self.site.doryd.descriptors()
-        os.chmod(self.store, 0)
-        wait_until(lambda: "store-denied" in self.get("other").cache_status, "the reason", 2)
-        self.assert_denied()
-        self.assert_well_again()
-        # Each worker may have a connection to the backend that it had not before.
-        wait_until(lambda: self.site.doryd.descriptors() <= descriptors + 2, "no more is open")
+        with self.ordeal() as ordeal:
+            os.chmod(self.store, 0)
+            self.wait_for_reason("store-denied")
+            self.assert_denied()
+            ordeal.mend(self.allow)
+            self.assert_kept()
 
     def test_a_store_of_another_owner(self):
         self.store_page("kept")
-        self.site.doryd.stop()
-        os.chown(self.store, 0, 0)
-        self.restart_as_nobody()
-        self.assert_denied()
-        self.assertIn("belongs to uid 0", self.site.doryd.output())
-        os.chown(self.store, NOBODY, NOBODY)
-        self.assert_well_again()
-
-
-class ShimCase(FaultCase):
-    """With faultfs.so between doryd and the disk."""
-
-    def setUp(self):
-        super().setUp()
-        self.fault = os.path.join(self.site.dir, "fault")
-        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.env = {"LD_PRELOAD": os.path.join(BUILD, "tests", "support", "faultfs.so"),
-                    "FAULTFS": self.fault, "ASAN_OPTIONS": asan}
-        self.site.doryd.stop()
-
-    def break_with(self, word):
-        with open(self.fault + ".new", "w") as f:
-            f.write(word)
-        os.rename(self.fault + ".new", self.fault)
-
-    def mend(self):
-        os.unlink(self.fault)
+        with self.ordeal() as ordeal:
+            self.site.doryd.stop()
+            os.chown(self.store, 0, 0)
+            self.restart_as_nobody()
+            self.assert_denied()
+            self.assertIn("belongs to uid 0", self.site.doryd.output())
+            ordeal.mend(lambda: os.chown(self.store, NOBODY, NOBODY))
+            self.assert_kept()
 
 
 class Network(ShimCase):
     def test_a_disk_of_another_machine_is_refused(self):
-        self.break_with("nfs")
         self.restart(env=self.env)
-        self.assert_passes("store-unavailable")
-        self.assertIn("lies on NFS", self.site.doryd.output())
-        self.assertEqual(self.deflate_status("page(kept)"), 503)
-        self.mend()
-        self.wait_until_well()
-        self.assertEqual(self.deflate_status("page(well)"), 200)
-        self.assert_fetched(self.get("well"))
+        with self.ordeal() as ordeal:
+            self.site.doryd.stop()
+            self.break_with("nfs")
+            self.restart(env=self.env)
+            self.assert_passes("store-unavailable")
+            self.assertIn("lies on NFS", self.site.doryd.output())
+            self.assertEqual(self.deflate_status("page(kept)"), 503)
+            ordeal.mend(self.unbreak)
 
     def test_it_is_used_where_that_is_asked_for(self):
         self.break_with("nfs")
@@ -194,19 +171,11 @@ class Bodies(ShimCase):
 
     def setUp(self):
         super().setUp()
-        self.backend.default = lambda request: page(self.body(request.path))
         self.restart(env=self.env)
         self.store_page("kept")
-        self.descriptors = self.site.doryd.descriptors()
 
-    @staticmethod
-    def body(path):
-        return "this is " + path + (FILE_BODY if "big" in path else "")
-
-    def get(self, name, doryd=None):
-        r = (doryd or self.site.doryd).ask("GET", "/page/" + name)
-        self.assertEqual((r.status, r.text == self.body("/page/" + name)), (200, True))
-        return r
+    def padding(self, path):
+        return FILE_BODY if "big" in path else ""
 
     def files(self):
         return [name for _, _, names in os.walk(os.path.join(self.store, "bodies"))
@@ -215,22 +184,21 @@ class Bodies(ShimCase):
     def check(self, word, detail):
         self.store_page("big-kept")
         self.assertEqual(len(self.files()), 1)
-        self.break_with(word)
-        for i in range(4):
-            self.assert_fetched(self.get(f"big{i}"))
-        self.assert_hit(self.get("big-kept"))
-        wait_until(lambda: detail in self.get("big-other").cache_status, "the reason", 2)
-        # It is not the tables that fail.
-        self.assertEqual(self.deflate_status("page(big-kept)"), 200)
-        self.assert_fetched(self.get("big-kept"))
-        self.wait_until_well("small")
-        self.mend()
-        self.wait_until_well("big-well")
+        with self.ordeal() as ordeal:
+            self.break_with(word)
+            for i in range(4):
+                self.assert_fetched(self.get(f"big{i}"))
+            self.assert_hit(self.get("big-kept"))
+            self.wait_for_reason(detail, "big-other")
+            # It is not the tables that fail.
+            self.assertEqual(self.deflate_status("page(big-kept)"), 200)
+            self.assert_fetched(self.get("big-kept"))
+            self.wait_until_well("small")
+            ordeal.mend(self.unbreak)
+            wait_until(lambda: "hit" in self.get("big-well").cache_status, "a file", WELL_S)
         self.assertEqual(self.deflate_status("page(big-well)"), 200)
         self.assert_fetched(self.get("big-well"))
-        wait_until(lambda: not [n for n in self.files() if ".tmp" in n], "nothing is left")
         self.assertNotIn("set aside", self.site.doryd.output())
-        wait_until(lambda: self.site.doryd.descriptors() <= self.descriptors + 2, "no more open")
 
     def test_no_space_left(self):
         self.check("bodies", "store-full")
@@ -339,31 +307,25 @@ class Containers(FaultCase):
 
 class ForkStorm(FaultCase):
     """As a CGI program, a process for each request, many at once."""
-    AT_ONCE = 12 if SANITIZED else 32
+    AT_ONCE = 32 if SANITIZED else 200
+    KEYS = 8
+    CGI_S = 60
+    ANSWER_S = 20  # The processors are taken.
 
-    def cgi(self, name):
-        env = {**os.environ, **dict(fcgi.params("GET", "/page/" + name))}
-        done = subprocess.run([DORYD, "-c", self.site.ini], env=env, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=60, check=False)
-        self.assertEqual((done.returncode, done.stderr), (0, b""))
-        r = fcgi.parse_response(done.stdout, True)
-        self.assertEqual((r.status, r.text), (200, "this is /page/" + name), r.cache_status)
-        return r
-
-    def storm(self):
-        running = [self.site.later(self.cgi, f"p{i % 8}") for i in range(self.AT_ONCE)]
-        return [r.result(60) for r in running]
+    def storm(self, n):
+        running = [self.site.later(self.cgi, f"p{i % self.KEYS}") for i in range(n)]
+        return [r.result(self.CGI_S) for r in running]
 
     def test_all_are_answered_and_nothing_is_left(self):
-        self.storm()
-        readers = self.readers()
-        size = os.path.getsize(self.data)
-        for r in self.storm():
-            self.assert_hit(r)
-        self.assertLessEqual(self.readers(), readers)
-        self.assertEqual(os.path.getsize(self.data), size)
+        with self.ordeal() as ordeal:
+            self.storm(self.AT_ONCE)
+            # They share what is fetched, among themselves too.
+            for i in range(self.KEYS):
+                self.assertLessEqual(self.backend.count(f"/page/p{i}"), 2)
+            size = os.path.getsize(self.data)
+            for r in self.storm(self.AT_ONCE // 4):
+                self.assert_hit(r)
+            self.assertEqual(os.path.getsize(self.data), size)
+            ordeal.mend()
         self.assertEqual(self.deflate_status("page(p0)"), 200)
         self.assert_fetched(self.cgi("p0"))
-
-    def readers(self):
-        return json.loads(self.site.dory("stat", "--json").stdout)["store"]["readers"]
