@@ -68,10 +68,7 @@ class Witness(threading.Thread):
 
 
 def descriptors(pid, store):
-    """
-    What a process has open, and how often. Body files are all the same, and so are logs. Leases are
-    for fetches under way, whatever becomes of the store, so their file is kept as long as it runs.
-    """
+    """What a process has open, and how often. Body files are all the same, and so are logs."""
     found = collections.Counter()
     for number in os.listdir(f"/proc/{pid}/fd"):
         try:
@@ -83,8 +80,6 @@ def descriptors(pid, store):
             where = "a body file"
         elif where.endswith(".log"):
             where = "its log"
-        elif where.startswith(store + "/leases"):
-            where = "leases"
         found[where] += 1
     return found
 
