@@ -1,11 +1,12 @@
 // client.mjs -- Run the suite against a base URL; what came of each test, as one JSON object.
-//   node client.mjs SUITE URL [ID]...
+//   node client.mjs SUITE URL prerequisites|alone [ID]...
+// alone: each test by itself, whatever became of those it builds on.
 import fs from 'node:fs'
 import path from 'node:path'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
-const [suite, base, ...wanted] = process.argv.slice(2)
+const [suite, base, how, ...wanted] = process.argv.slice(2)
 const load = name => import(pathToFileURL(path.join(suite, name)))
 // Later editions have their machinery in a folder, use the fetch that node has, and have left
 // Surrogate-Control out.
@@ -33,7 +34,7 @@ const passes = [determineTestResult([{ tests: [{ id: 'p' }] }], 'p', { p: true }
 const out = {}
 for (const test of groups.flatMap(group => group.tests)) {
   if (!(test.id in results)) continue
-  const word = determineTestResult(groups, test.id, results, wanted.length === 0)[2]
+  const word = determineTestResult(groups, test.id, results, how === 'prerequisites')[2]
   out[test.id] = {
     kind: test.kind ?? 'required',
     passed: passes.includes(word),

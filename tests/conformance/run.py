@@ -7,8 +7,8 @@ run.py -- The HTTP cache test suite through lighttpd and Apache, compared with w
 SERVER: lighttpd, apache; both where none is named. Each required and optimal test either passes or
 is listed, with its reason, in expected-SERVER.txt; a listed one that passes is a failure too. --suite: a
 later edition, such as the newest, has expected-SERVER-later.txt in its place. --closed:
-the required tests, with settings as a site would have them instead of those that let a test through;
-expected-closed.txt lists what these cost.
+the required tests, each by itself, with settings as a site would have them instead of those that let
+a test through; expected-closed.txt lists what these cost.
 The last line is "N passed, N failed"; the exit status is 1 if any failed. DORY_BUILD: what to test.
 """
 import argparse
@@ -74,9 +74,10 @@ def install():
     return suite
 
 
-def run_client(suite, url, ids=()):
+def run_client(suite, url, ids=(), alone=False):
+    how = "alone" if ids or alone else "prerequisites"
     done = subprocess.run(["node", "--no-warnings", os.path.join(HERE, "client.mjs"), suite, url,
-                           *ids], stdout=subprocess.PIPE, check=True, timeout=RUN_LIMIT_S)
+                           how, *ids], stdout=subprocess.PIPE, check=True, timeout=RUN_LIMIT_S)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -108,7 +109,7 @@ def run_dory(suite, server, expected, ids=(), closed=False):
                          dory="workers = 2" if closed else DORY, server=server)
     url = f"http://127.0.0.1:{site.server.port}"
     try:
-        results = run_client(suite, url, ids)
+        results = run_client(suite, url, ids, alone=closed)
         again = [t for t, r in results.items()
                  if not r["passed"] and r["kind"] != "check" and t not in expected]
         if 0 < len(again) <= AGAIN_AT_MOST:
