@@ -31,6 +31,7 @@ answer_take_status(struct answer *a, struct slice line)
 	    (struct http_response){ .status = (unsigned)status, .fields = { a->fields, 0 } };
 	a->has_length = a->chunked = a->foldable = false;
 	a->connection = (struct slice){ NULL, 0 };
+	a->is_old = slice_equal(version, SLICE("HTTP/1.0"));
 	a->lines = 0;
 	a->state = ANSWER_HEAD;
 	return a->state;
@@ -57,6 +58,10 @@ answer_take_framing(struct answer *a, const struct http_field *field)
 		return answer_take_length(a, field->value);
 	if (!slice_equal_nocase(field->name, SLICE("transfer-encoding")))
 		return a->state;
+	/* RFC 9112 section 6.1: faulty, and where it ends is anybody's guess. */
+	if (a->is_old)
+		return answer_refuse(a, "a transfer coding in HTTP/1.0");
+	/* Section 7.4: nobody may use one that we do not say we take. */
 	if (a->chunked || !slice_equal_nocase(field->value, SLICE("chunked")))
 		return answer_refuse(a, "a transfer coding other than chunked");
 	a->chunked = true;

@@ -24,6 +24,7 @@ struct answer {
 	const char *why; /* ANSWER_BAD: in words. Static. */
 	unsigned interim;
 	size_t bytes;
+	bool is_old;    /* HTTP/1.0, which knows no transfer codings. */
 	unsigned lines; /* Of this block. */
 	bool foldable;  /* The line before was a field that is kept. */
 	struct http_response response;
@@ -38,9 +39,10 @@ struct answer {
  * Take one line, with its line end, as libcurl hands it over: it lets pass what a cache must
  * refuse. What is said with a status below 200 lasts until the next line, hop-by-hop fields are
  * dropped, obs-fold becomes a blank where the field it goes on with is kept, else it is BAD, as are
- * control bytes, two lengths, length and chunked together, unknown codings, too much of anything.
+ * control bytes, two lengths, length and chunked together, any coding but chunked (we ask for none
+ * with TE) or in HTTP/1.0, too much of anything.
  *
- * Spec: RFC 9112 sections 4, 5, 5.2, 6.3; RFC 9110 section 15.2.
+ * Spec: RFC 9112 sections 4, 5, 5.2, 6.1, 6.3, 7.4; RFC 9110 section 15.2.
  */
 enum answer_state answer_take_line(struct answer *a, struct slice line);
 
