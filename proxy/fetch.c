@@ -256,7 +256,8 @@ fetch_begin(struct fetch *f)
 	if (curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
 		return -EINVAL;
 	f->answer = (struct answer){ .arena = &f->arena };
-	f->limit_ms = backend->connect_timeout_ms + backend->first_byte_timeout_ms;
+	f->limit_ms =
+	    backend->connect_timeout_ms + backend->first_byte_timeout_ms - f->order.waited_ms;
 	fetch_alive(f);
 	metric_add(METRIC_FETCHES, 1);
 	return curl_multi_add_handle(f->origin->multi, f->easy) == CURLM_OK ? 0 : -ENOMEM;
@@ -383,7 +384,7 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	if (f == NULL)
 		return -ENOMEM;
 	f->origin = o;
-	f->began_ms = clock_mono_ms();
+	f->began_ms = clock_mono_ms() - order->waited_ms;
 	f->deadline.fire = fetch_late;
 	f->resume.fire = fetch_go_on;
 	f->easy = origin_take_handle(o);

@@ -384,6 +384,7 @@ flight_depart(struct flight *f)
 		.method = f->request.method,
 		.path = f->request.path,
 		.query = f->plan.query,
+		.waited_ms = f->queued_ms > 0 ? clock_mono_ms() - f->queued_ms : 0,
 		.body_bytes = flight_body_bytes(f),
 		.context = f,
 		.interim = flight_on_interim,

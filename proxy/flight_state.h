@@ -104,6 +104,7 @@ struct flight {
 	struct flight_lane *lane;
 	struct flight *next_queued;
 	struct timer patience; /* While it is queued. */
+	int64_t queued_ms;     /* Since when it was; 0: it was not. */
 	struct fetch *fetch;
 	struct timer turn; /* What libcurl's callbacks may not do is done then. */
 	uint64_t sequence; /* Read before the request was sent. */

@@ -48,7 +48,8 @@ lane_queue(struct flight *f)
 	f->next_queued = NULL;
 	*f->lane->last_queued = f;
 	f->lane->last_queued = &f->next_queued;
-	int64_t late_ms = clock_mono_ms() + f->plan.backend->first_byte_timeout_ms;
+	f->queued_ms = clock_mono_ms();
+	int64_t late_ms = f->queued_ms + f->plan.backend->first_byte_timeout_ms;
 	if (timer_set(&f->worker->timers, &f->patience, late_ms) != 0)
 		log_error("out of memory: a request may wait long");
 }

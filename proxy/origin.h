@@ -46,6 +46,7 @@ struct fetch_order {
 	const struct config_backend *backend; /* Outlives the fetch. */
 	struct slice method, path, query;
 	struct http_fields fields;
+	int64_t waited_ms;  /* For its turn: its time limits began so long ago. */
 	int64_t body_bytes; /* FETCH_NO_BODY, FETCH_BODY_UNKNOWN, or how many. */
 	void *context;
 	/* An interim one is: `answer` has it until this returns. Not 101. */

@@ -113,7 +113,9 @@ static const struct setting settings_backend[] = {
 	{ SETTINGS_BACKEND, "connect_timeout", SETTING_MS, AT(backend, connect_timeout_ms), "2s",
 	    "How long to wait for a connection.", .min = 1, .max = 60 * MINUTE_MS },
 	{ SETTINGS_BACKEND, "first_byte_timeout", SETTING_MS, AT(backend, first_byte_timeout_ms),
-	    "30s", "How long to wait for the first byte of the response.",
+	    "30s",
+	    "How long to wait for the first byte of the response, a wait for a place among max_fetches "
+	    "included.",
 	    .min = 1, .max = DAY_MS },
 	{ SETTINGS_BACKEND, "idle_timeout", SETTING_MS, AT(backend, idle_timeout_ms), "15s",
 	    "How long a response may pause.", .min = 1, .max = DAY_MS },

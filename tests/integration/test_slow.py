@@ -106,6 +106,21 @@ timeout = 1h
     def test_those_who_wait_for_a_place_at_it_are_too(self):
         self.assert_silence_is_504(128)
 
+    def test_who_gets_a_place_late_has_no_more_time_than_the_others(self):
+        self.restart("max_fetches = 1\nconnect_timeout = 300ms\nfirst_byte_timeout = 4s")
+        self.backend.hold("/slow")
+        first, second = self.crowd(2)
+        self.backend.wait_for("/slow")
+        time.sleep(2.5)  # Most of its patience.
+        self.backend.hold("/slow?n=1")
+        self.backend.release("/slow")
+        self.assertEqual(first.read().status, 200)
+        self.backend.wait_for("/slow", 2)
+        began = time.monotonic()
+        self.assertEqual(second.read().status, 504)
+        self.assertLess(time.monotonic() - began, 3.3)  # For itself it would have 4.3 s.
+        self.backend.release("/slow?n=1")
+
     def test_many_who_wait_for_a_backend_that_is_down_cost_no_stack(self):
         """The breaker opens: the queue goes at once, each that fails giving the next its place."""
         limits = resource.getrlimit(resource.RLIMIT_STACK)
