@@ -1,6 +1,7 @@
 """test_leases.py -- One fetch for each key among processes: doryds and CGI programs on one store."""
 import os
 import resource
+import select
 import selectors
 import signal
 import subprocess
@@ -173,18 +174,27 @@ class TwoProcesses(LeaseCase):
         self.assert_text(second.read(), "mine")
 
     def test_a_second_fetch_after_a_deflate_is_waited_for_too(self):
-        old = self.hold_with(self.one)
-        self.version = "new"
+        gates = [threading.Event(), threading.Event()]
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+        answers = [raw(lambda: gates[0].wait(20), head + b"old", end="keep"),
+                   raw(lambda: gates[1].wait(20), head + b"new", end="keep")]
+        for gate in gates:
+            self.addCleanup(gate.set)
+        self.backend.on(KEY, lambda _: answers.pop(0))
+        old = self.begin(self.one)
+        self.backend.wait_for(KEY)
         self.site.deflate("page(a)", doryd=self.one)
         first = self.begin(self.one)
         self.backend.wait_for(KEY, 2)
         second = self.begin_waiting(self.two)
-        self.backend.release(KEY)
-        self.assert_text(old.read(), "old")
+        gates[1].set()
         self.assert_text(first.read(), "new")
-        response = second.read()
-        self.assert_text(response, "new")
-        self.assert_hit(response)
+        # While the older one is still held back.
+        ready = select.select([second.socket], [], [], SHORT_S)[0]
+        self.assertTrue(ready, "it waits for the older fetch")
+        self.assert_text(second.read(), "new")
+        gates[0].set()
+        self.assert_text(old.read(), "old")
         self.assertEqual(self.backend.count(KEY), 2)
 
     def assert_fails_once(self, answer, status):
