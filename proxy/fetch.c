@@ -183,7 +183,8 @@ fetch_set_method(struct fetch *f, const char *method)
 	    !upload && http_method_is_safe(f->order.method) ? 0L : 1L);
 }
 
-/* Returns 0; -EHOSTUNREACH where the backend's name was never found; -ENOMEM. */
+/* Returns 0; -EHOSTUNREACH where the backend's name was never found; -EAGAIN while that is being
+ * looked up; -ENOMEM. */
 static int
 fetch_set_address(struct fetch *f)
 {
@@ -197,6 +198,8 @@ fetch_set_address(struct fetch *f)
 			  backend->urls.items[f->url].text, &f->arena, &address)) {
 	case RESOLVER_NUMERIC:
 		break;
+	case RESOLVER_PENDING:
+		return -EAGAIN;
 	case RESOLVER_UNKNOWN:
 		return -EHOSTUNREACH;
 	case RESOLVER_KNOWN:
@@ -217,14 +220,29 @@ fetch_pick_address(struct fetch *f)
 	int rc = -ECONNREFUSED;
 
 	for (; f->url < backend->urls.n; f->url++) {
-		if (!breaker_lets_through(f->origin->worker->all->breakers, fetch_address(f),
-			backend->breaker, clock_mono_ms()))
-			continue;
 		rc = fetch_set_address(f);
-		if (rc != -EHOSTUNREACH)
+		if (rc == -EHOSTUNREACH)
+			continue;
+		/* Only then: the one probe a second is for an address that there is. */
+		if (rc != 0 || breaker_lets_through(f->origin->worker->all->breakers,
+				   fetch_address(f), backend->breaker, clock_mono_ms()))
 			break;
+		rc = -ECONNREFUSED;
 	}
 	return rc;
+}
+
+/* Where the address at hand is not known yet, that is waited for as a connection would be. */
+static int
+fetch_wait_for_name(struct fetch *f)
+{
+	if (!f->naming) {
+		f->naming = true;
+		f->limit_ms = f->order.backend->connect_timeout_ms;
+		fetch_alive(f);
+	}
+	return timer_set(
+	    &f->origin->worker->timers, &f->ask_name, clock_mono_ms() + RESOLVER_AGAIN_MS);
 }
 
 /* Returns: 0; -ECONNREFUSED (no address is to be tried now); as fetch_start(). */
@@ -233,7 +251,12 @@ fetch_begin(struct fetch *f)
 {
 	const struct config_backend *backend = f->order.backend;
 
+	f->connected = f->late = false;
 	int rc = fetch_pick_address(f);
+	if (rc == -EAGAIN)
+		return fetch_wait_for_name(f);
+	f->naming = false;
+	timer_clear(&f->origin->worker->timers, &f->ask_name);
 	if (rc != 0)
 		return rc;
 	int64_t left_ms = f->began_ms + backend->timeout_ms - clock_mono_ms();
@@ -242,7 +265,6 @@ fetch_begin(struct fetch *f)
 
 	if (url == NULL || method == NULL)
 		return -ENOMEM;
-	f->connected = f->late = false;
 	curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
 	curl_easy_setopt(f->easy, CURLOPT_PREREQDATA, f);
 	curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
@@ -270,6 +292,7 @@ fetch_free(struct fetch *f)
 
 	timer_clear(&o->worker->timers, &f->deadline);
 	timer_clear(&o->worker->timers, &f->resume);
+	timer_clear(&o->worker->timers, &f->ask_name);
 	origin_give_handle(o, f->easy, f->clean);
 	arena_fini(&f->arena);
 	free(f);
@@ -319,8 +342,10 @@ fetch_try_next(struct fetch *f, enum fetch_end end)
 {
 	if (f->connected || (end != FETCH_UNREACHABLE && end != FETCH_TIMEOUT))
 		return false;
-	breaker_failed(f->origin->worker->all->breakers, f->order.backend->name, fetch_address(f),
-	    f->order.backend->breaker, clock_mono_ms());
+	if (!f->naming)
+		breaker_failed(f->origin->worker->all->breakers, f->order.backend->name,
+		    fetch_address(f), f->order.backend->breaker, clock_mono_ms());
+	f->naming = false;
 	if (clock_mono_ms() - f->began_ms >= f->order.backend->timeout_ms)
 		return false;
 	bool late = f->late;
@@ -331,27 +356,44 @@ fetch_try_next(struct fetch *f, enum fetch_end end)
 	return false;
 }
 
-void
-fetch_finish(struct fetch *f, CURLcode code)
+/* `detail`: for the log, where the answer itself does not say what is wrong with it. */
+static void
+fetch_tell(struct fetch *f, enum fetch_end end, const char *detail)
 {
-	enum fetch_end end = fetch_judge(f, code);
 	const char *why = f->answer.why;
 
-	curl_multi_remove_handle(f->origin->multi, f->easy);
-	if (fetch_try_next(f, end))
-		return;
 	if (end > FETCH_UNFRAMED && end != FETCH_CANCELLED) {
 		metric_add(METRIC_FETCH_ERRORS, 1);
 		log_warn("backend %s: %s (%s)", f->order.backend->name, fetch_end_name(end),
-		    why != NULL ? why
-		    : f->late   ? "its time limit"
-				: curl_easy_strerror(code));
+		    why != NULL ? why : detail);
 	}
 	if (why == NULL && end > FETCH_UNFRAMED)
 		why = fetch_end_name(end);
 	f->order.ended(f->order.context, end, why);
 	f->clean = end <= FETCH_UNFRAMED;
 	fetch_free(f);
+}
+
+void
+fetch_finish(struct fetch *f, CURLcode code)
+{
+	enum fetch_end end = fetch_judge(f, code);
+	const char *detail = f->naming ? "its name is still being looked up"
+			     : f->late ? "its time limit"
+				       : curl_easy_strerror(code);
+
+	curl_multi_remove_handle(f->origin->multi, f->easy);
+	if (!fetch_try_next(f, end))
+		fetch_tell(f, end, detail);
+}
+
+static void
+fetch_ask_name(struct timer *timer)
+{
+	struct fetch *f = ORIGIN_OF(struct fetch, timer, ask_name);
+
+	if (!f->cancelled && fetch_begin(f) != 0)
+		fetch_tell(f, FETCH_UNREACHABLE, "its name has no address");
 }
 
 static void
@@ -387,6 +429,7 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	f->began_ms = clock_mono_ms() - order->waited_ms;
 	f->deadline.fire = fetch_late;
 	f->resume.fire = fetch_go_on;
+	f->ask_name.fire = fetch_ask_name;
 	f->easy = origin_take_handle(o);
 	if (f->easy != NULL)
 		rc = fetch_order_copy(order, &f->arena, &f->order);

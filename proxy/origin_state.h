@@ -38,9 +38,11 @@ struct fetch {
 	struct curl_slist *address; /* Of a named backend. */
 	struct timer deadline;      /* First byte, then between bytes. */
 	struct timer resume;
-	size_t url; /* Which of the backend's is being tried. */
+	struct timer ask_name; /* While `naming`. */
+	size_t url;            /* Which of the backend's is being tried. */
 	int64_t began_ms;
 	int64_t limit_ms;
+	bool naming;    /* The address at hand is being looked up. */
 	bool connected; /* The request is on its way, or may be. */
 	bool announced; /* `head` was called. */
 	bool cancelled;

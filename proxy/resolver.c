@@ -11,24 +11,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESOLVER_NAME_MAX = 256, RESOLVER_PORT_MAX = 8 };
-
-struct resolver_entry {
-	struct resolver_entry *next;
-	char name[RESOLVER_NAME_MAX + RESOLVER_PORT_MAX]; /* "host:port" */
-	char *addresses;                                  /* "1.2.3.4,[::1]" */
-};
-
-struct resolver {
-	pthread_mutex_t lock; /* Held for a copy, never across a look-up. */
-	/* Guarded by lock. */
-	struct resolver_entry *entries;
-};
+enum { RESOLVER_NAME_MAX = 256, RESOLVER_PORT_MAX = 8, RESOLVER_STACK = 512 << 10 };
 
 struct resolver_target {
 	char host[RESOLVER_NAME_MAX];
 	char port[RESOLVER_PORT_MAX];
 	bool numeric;
+};
+
+struct resolver_entry {
+	struct resolver_entry *next;
+	struct resolver_target target; /* Set once. */
+	/* Guarded by lock. */
+	char *addresses; /* "1.2.3.4,[::1]"; NULL: none was found yet. */
+	bool wanted;     /* To be looked up, once a thread is free. */
+	bool busy;       /* It is being looked up. */
+	bool asked;      /* Once at least, whatever came of it. */
+};
+
+struct resolver {
+	pthread_mutex_t lock; /* Held for a copy, never across a look-up. */
+	/* Guarded by lock. */
+	struct resolver_entry *entries; /* They go with the last user. */
+	unsigned users;                 /* The owner, and each thread. */
+	unsigned threads;
+	bool ended;
 };
 
 int
@@ -40,14 +47,18 @@ resolver_new(struct resolver **out)
 		free(r);
 		return -ENOMEM;
 	}
+	r->users = 1;
 	*out = r;
 	return 0;
 }
 
-void
-resolver_free(struct resolver *r)
+static void
+resolver_unref(struct resolver *r)
 {
-	if (r == NULL)
+	pthread_mutex_lock(&r->lock);
+	bool last = --r->users == 0;
+	pthread_mutex_unlock(&r->lock);
+	if (!last)
 		return;
 	while (r->entries != NULL) {
 		struct resolver_entry *entry = r->entries;
@@ -57,6 +68,17 @@ resolver_free(struct resolver *r)
 	}
 	pthread_mutex_destroy(&r->lock);
 	free(r);
+}
+
+void
+resolver_free(struct resolver *r)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->ended = true;
+	pthread_mutex_unlock(&r->lock);
+	resolver_unref(r);
 }
 
 /* Host and port of "http://host:port/"; the configuration has checked its form. */
@@ -102,60 +124,128 @@ resolver_put_addresses(const struct addrinfo *info, struct buf *out)
 	buf_char(out, '\0');
 }
 
+/* Blocks on DNS. Returns NULL where there is none; caller frees. */
+static char *
+resolver_look_up(const struct resolver_target *target)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+	struct addrinfo *found = NULL;
+	struct buf addresses = { 0 };
+
+	int rc = getaddrinfo(target->host, target->port, &hints, &found);
+	if (rc != 0) {
+		log_warn("backend %s:%s: cannot find its address: %s", target->host, target->port,
+		    gai_strerror(rc));
+		return NULL;
+	}
+	resolver_put_addresses(found, &addresses);
+	freeaddrinfo(found);
+	if (buf_error(&addresses) == 0 && addresses.len > 1)
+		return addresses.data;
+	buf_free(&addresses);
+	return NULL;
+}
+
+/* ---- Threads, while there is something to look up ------------------------------------------- */
+
 static struct resolver_entry *
-resolver_entry_locked(struct resolver *r, const char *name)
+resolver_wanted_locked(struct resolver *r)
 {
 	struct resolver_entry *entry = r->entries;
 
-	while (entry != NULL && strcmp(entry->name, name) != 0)
+	while (entry != NULL && !entry->wanted)
+		entry = entry->next;
+	return r->ended ? NULL : entry;
+}
+
+static void *
+resolver_run(void *context)
+{
+	struct resolver *r = context;
+	struct resolver_entry *entry;
+
+	pthread_mutex_lock(&r->lock);
+	while ((entry = resolver_wanted_locked(r)) != NULL) {
+		entry->wanted = false;
+		entry->busy = true;
+		pthread_mutex_unlock(&r->lock);
+		char *addresses = resolver_look_up(&entry->target), *old = NULL;
+		pthread_mutex_lock(&r->lock);
+		entry->busy = false;
+		entry->asked = true;
+		if (addresses != NULL) {
+			old = entry->addresses;
+			entry->addresses = addresses;
+		}
+		free(old);
+	}
+	r->threads--;
+	pthread_mutex_unlock(&r->lock);
+	resolver_unref(r);
+	return NULL;
+}
+
+/* Nobody waits for these threads, not even at the end: one may hang in DNS for minutes. */
+static int
+resolver_start_thread_locked(struct resolver *r)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attributes) != 0)
+		return -ENOMEM;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, RESOLVER_STACK);
+	int rc = -pthread_create(&thread, &attributes, resolver_run, r);
+	pthread_attr_destroy(&attributes);
+	r->threads += rc == 0;
+	r->users += rc == 0;
+	return rc;
+}
+
+static void
+resolver_start_threads_locked(struct resolver *r)
+{
+	unsigned wanted = 0;
+	int rc = 0;
+
+	for (struct resolver_entry *entry = r->entries; entry != NULL; entry = entry->next)
+		wanted += entry->wanted || entry->busy;
+	while (rc == 0 && r->threads < wanted && r->threads < RESOLVER_THREADS)
+		rc = resolver_start_thread_locked(r);
+	if (rc != 0)
+		log_warn("cannot look up backends beside the workers: %s", strerror(-rc));
+}
+
+static struct resolver_entry *
+resolver_entry_locked(struct resolver *r, const struct resolver_target *target)
+{
+	struct resolver_entry *entry = r->entries;
+
+	while (entry != NULL && (strcmp(entry->target.host, target->host) != 0 ||
+				    strcmp(entry->target.port, target->port) != 0))
 		entry = entry->next;
 	return entry;
 }
 
-/* `addresses` is taken. */
 static void
-resolver_set(struct resolver *r, const char *name, char *addresses)
+resolver_want(struct resolver *r, const char *url)
 {
-	pthread_mutex_lock(&r->lock);
-	struct resolver_entry *entry = resolver_entry_locked(r, name);
-	if (entry == NULL && (entry = calloc(1, sizeof(*entry))) != NULL) {
-		snprintf(entry->name, sizeof(entry->name), "%s", name);
-		entry->next = r->entries;
-		r->entries = entry;
-	}
-	char *old = addresses;
-	if (entry != NULL) {
-		old = entry->addresses;
-		entry->addresses = addresses;
-	}
-	pthread_mutex_unlock(&r->lock);
-	free(old);
-}
-
-static void
-resolver_look_up(struct resolver *r, const char *url)
-{
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
 	struct resolver_target target = { 0 };
-	struct addrinfo *found = NULL;
-	char name[RESOLVER_NAME_MAX + RESOLVER_PORT_MAX];
-	struct buf addresses = { 0 };
 
 	resolver_split(url, &target);
 	if (target.numeric)
 		return;
-	int rc = getaddrinfo(target.host, target.port, &hints, &found);
-	if (rc != 0) {
-		log_warn("backend %s: cannot find its address: %s", url, gai_strerror(rc));
-		return;
+	pthread_mutex_lock(&r->lock);
+	struct resolver_entry *entry = resolver_entry_locked(r, &target);
+	if (entry == NULL && (entry = calloc(1, sizeof(*entry))) != NULL) {
+		entry->target = target;
+		entry->next = r->entries;
+		r->entries = entry;
 	}
-	resolver_put_addresses(found, &addresses);
-	freeaddrinfo(found);
-	snprintf(name, sizeof(name), "%s:%s", target.host, target.port);
-	if (buf_error(&addresses) == 0 && addresses.len > 1)
-		resolver_set(r, name, addresses.data);
-	else
-		buf_free(&addresses);
+	if (entry != NULL)
+		entry->wanted = !entry->busy;
+	pthread_mutex_unlock(&r->lock);
 }
 
 void
@@ -164,25 +254,30 @@ resolver_refresh(struct resolver *r, const struct config *config)
 	for (size_t i = 0; i < config->n_backends; i++) {
 		const struct config_backend *backend = &config->backends[i];
 		for (size_t j = 0; j < backend->urls.n && backend->socket == NULL; j++)
-			resolver_look_up(r, backend->urls.items[j].text);
+			resolver_want(r, backend->urls.items[j].text);
 	}
+	pthread_mutex_lock(&r->lock);
+	resolver_start_threads_locked(r);
+	pthread_mutex_unlock(&r->lock);
 }
 
 enum resolver_answer
 resolver_find(struct resolver *r, const char *url, struct arena *arena, const char **out)
 {
 	struct resolver_target target = { 0 };
-	char name[RESOLVER_NAME_MAX + RESOLVER_PORT_MAX];
-	bool known;
+	enum resolver_answer answer = RESOLVER_UNKNOWN;
 
 	resolver_split(url, &target);
 	if (target.numeric)
 		return RESOLVER_NUMERIC;
-	snprintf(name, sizeof(name), "%s:%s", target.host, target.port);
 	pthread_mutex_lock(&r->lock);
-	const struct resolver_entry *entry = resolver_entry_locked(r, name);
-	known = entry != NULL;
-	*out = known ? arena_printf(arena, "%s:%s", name, entry->addresses) : NULL;
+	const struct resolver_entry *entry = resolver_entry_locked(r, &target);
+	if (entry != NULL && entry->addresses != NULL) {
+		answer = RESOLVER_KNOWN;
+		*out = arena_printf(arena, "%s:%s:%s", target.host, target.port, entry->addresses);
+	} else if (entry != NULL && !entry->asked && r->threads > 0) {
+		answer = RESOLVER_PENDING;
+	}
 	pthread_mutex_unlock(&r->lock);
-	return known ? RESOLVER_KNOWN : RESOLVER_UNKNOWN;
+	return answer;
 }

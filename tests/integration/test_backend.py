@@ -192,7 +192,7 @@ class Connecting(SiteCase):
     def test_where_the_name_of_one_has_no_address_the_next_is_asked(self):
         other = self.other_backend()
         self.second_url(f"http://{'a' * 64}.test:80 {other.url}")
-        self.assertIn("cannot find its address", self.site.doryd.output())
+        wait_until(lambda: "cannot find its address" in self.site.doryd.output(), "it is looked up")
         self.assert_asked_once(other)
 
     def test_timeout_is_for_all_urls_together(self):
