@@ -1,5 +1,7 @@
 """test_coalescing.py -- Many requests for one page are one fetch, unless they may not share it."""
+import select
 import threading
+import time
 
 from backend import page, raw
 from testsite import SiteCase
@@ -47,6 +49,42 @@ class Coalescing(SiteCase):
         self.assertEqual({r.result(20).text for r in crowd}, {"a" * 10 + "b" * 10})
         self.assertEqual(self.backend.count("/page/a"), 1)
 
+    def read_part(self, c):
+        """What the next record brings, while the backend holds back all that follows."""
+        self.assertTrue(select.select([c.socket], [], [], 10)[0], "it waits for the next part")
+        return c.read_record()[1]
+
+    def test_each_part_reaches_everybody_before_the_next_is_sent(self):
+        gates = [threading.Event() for _ in range(3)]
+        parts = [b"one" * 10, b"two" * 10, b"end" * 10]
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n"
+        for gate in gates:
+            self.addCleanup(gate.set)
+        self.backend.on("/page/a", raw(
+            lambda: gates[0].wait(20), head + parts[0], lambda: gates[1].wait(20), parts[1],
+            lambda: gates[2].wait(20), parts[2]))
+        crowd = [self.site.doryd.connect() for _ in range(10)]
+        for n, c in enumerate(crowd):
+            self.addCleanup(c.close)
+            c.begin("GET", "/page/a")
+            self.site.wait_for_metric("misses+collapsed", n + 1)
+        gates[0].set()
+        have = [self.read_part(c).partition(b"\r\n\r\n")[2] for c in crowd]
+        self.assertEqual(have, [parts[0]] * 10)
+        # Who comes now gets what is there, at once.
+        for _ in range(5):
+            c = self.site.doryd.connect()
+            self.addCleanup(c.close)
+            crowd.append(c.begin("GET", "/page/a"))
+            have.append(self.read_part(c).partition(b"\r\n\r\n")[2])
+        self.assertEqual(have, [parts[0]] * 15)
+        for gate, part in zip(gates[1:], parts[1:]):
+            gate.set()
+            self.assertEqual([self.read_part(c) for c in crowd], [part] * 15)
+        self.assertEqual(self.backend.count("/page/a"), 1)
+        self.site.wait_for_metric("stored", 1)
+        self.assertEqual(self.site.get("/page/a").body, b"".join(parts))
+
     def test_what_arrived_whole_and_is_stale_is_shared_with_nobody_who_comes_then(self):
         self.backend.on("/page/a", page("new", cache_control="max-age=60, no-cache", etag='"1"'))
         for n in range(1, 31):  # At once: the one before is being stored.
@@ -71,6 +109,30 @@ class Coalescing(SiteCase):
         self.assertEqual({r.text for r in responses}, {f"page {i}" for i in range(1, 51)})
         self.assertEqual(self.site.entries(), [])
         return responses
+
+    def test_50_clients_of_a_page_that_may_not_be_shared_take_two_turns_at_most(self):
+        """One fetch to learn it, then all others at once: not one after the other."""
+        lock, spans = threading.Lock(), []
+
+        def answer(_):
+            began = time.monotonic()
+            time.sleep(0.3)
+            with lock:
+                spans.append((began, time.monotonic()))
+            return page("mine", cache_control="private")
+
+        self.backend.on("/page/a", answer)
+        began = time.monotonic()
+        self.assertEqual({r.text for r in self.crowd(50)}, {"mine"})
+        took = time.monotonic() - began
+        self.assertEqual(len(spans), 50)
+        # The longest row of fetches of which each began after the one before had ended.
+        turns, free_at = 0, 0
+        for start, end in sorted(spans, key=lambda span: span[1]):
+            if start >= free_at:
+                turns, free_at = turns + 1, end
+        print(f"# 50 clients x 300 ms: {took * 1000:.0f} ms, {turns} turns", flush=True)
+        self.assertLess(turns, 3)
 
     def test_a_response_with_set_cookie_is_not_shared(self):
         responses = self.assert_not_shared(set_cookie="sid={}")
