@@ -392,8 +392,10 @@ fetch_ask_name(struct timer *timer)
 {
 	struct fetch *f = ORIGIN_OF(struct fetch, timer, ask_name);
 
-	if (!f->cancelled && fetch_begin(f) != 0)
-		fetch_tell(f, FETCH_UNREACHABLE, "its name has no address");
+	int rc = f->cancelled ? 0 : fetch_begin(f);
+	if (rc != 0)
+		fetch_tell(f, FETCH_UNREACHABLE,
+		    rc == -EHOSTUNREACH ? "its name has no address" : strerror(-rc));
 }
 
 static void
