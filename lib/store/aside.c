@@ -53,7 +53,7 @@ aside_move_files(int from, const char *to)
 {
 	/* The data first: without it the rest means nothing. */
 	static const char *const names[] = { "data.mdb", "lock.mdb", "bodies", "visited", "clean",
-		"trust" };
+		"trust", "floor" };
 	int target = openat(from, to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = target < 0 ? -errno : 0;
 

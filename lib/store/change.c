@@ -22,12 +22,13 @@ change_begin(struct store *s, struct change *out)
 	int rc = store_error(mdb_txn_begin(s->env, NULL, 0, &c.txn));
 
 	if (rc == 0)
-		rc = meta_read(s, c.txn, &c.state);
+		rc = meta_read_stored(s, c.txn, &c.before);
 	if (rc != 0) {
 		change_abort(&c);
 		return rc == -ENOENT || rc == -EINVAL ? -EIO : rc;
 	}
-	c.before = c.state;
+	c.state = c.before;
+	brink_merge(s, &c.state);
 	room_measure(&c);
 	*out = c;
 	return 0;
@@ -43,6 +44,9 @@ change_commit(struct change *c)
 		change_abort(c);
 		return 0;
 	}
+	/* What brink.c had: from now on it is here. */
+	if (c->state.sequence != c->before.sequence)
+		c->durable = true;
 	if (memcmp(&c->state, &c->before, sizeof(c->state)) != 0)
 		rc = meta_write(c->store, c->txn, &c->state);
 	if (rc != 0) {

@@ -53,11 +53,13 @@ health_is_gone(const struct store *s)
 static bool
 health_is_moved(const struct store *s)
 {
-	struct stat data, lock;
+	struct stat data, lock, floor;
 
 	return health_stat(s->path, "data.mdb", &data) != 0 ||
-	       health_stat(s->path, "lock.mdb", &lock) != 0 || data.st_dev != s->health.device ||
-	       data.st_ino != s->health.data || lock.st_ino != s->health.lock;
+	       health_stat(s->path, "lock.mdb", &lock) != 0 ||
+	       health_stat(s->path, "floor", &floor) != 0 || data.st_dev != s->health.device ||
+	       data.st_ino != s->health.data || lock.st_ino != s->health.lock ||
+	       floor.st_ino != s->health.floor;
 }
 
 void

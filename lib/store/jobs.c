@@ -286,6 +286,15 @@ jobs_try(struct store *s, struct store_job *job, size_t n, struct change *end)
 	return rc;
 }
 
+/* There is no room for what it covers: it covers everything. */
+static int
+jobs_deflate_all(struct store *s, struct store_job *job)
+{
+	job->rc = jobs_check_scopes(job);
+	job->lives = false;
+	return job->rc != 0 ? 0 : brink_deflate(s, &job->deflated);
+}
+
 int
 jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end)
 {
@@ -299,7 +308,10 @@ jobs_run(struct store *s, struct store_job *first, size_t n, struct change *end)
 		rc = jobs_try(s, first, n, end);
 	if (rc == -ENOSPC && !end->committed && evict_batch(s) == 0)
 		rc = jobs_try(s, first, n, end);
-	rc = health_judge_write(s, rc, end->durable);
+	bool last = rc == -ENOSPC && !end->committed && n == 1 && first->kind == STORE_JOB_DEFLATE;
+	if (last)
+		rc = jobs_deflate_all(s, first);
+	rc = health_judge_write(s, rc, end->durable || last);
 	for (size_t i = 0; rc != 0 && i < n; i++, job = job->next)
 		job->rc = rc;
 	return rc;

@@ -31,6 +31,16 @@ meta_init(struct meta_state *state, uint64_t id)
 int
 meta_read(const struct store *s, MDB_txn *txn, struct meta_state *out)
 {
+	int rc = meta_read_stored(s, txn, out);
+
+	if (rc == 0)
+		brink_merge(s, out);
+	return rc;
+}
+
+int
+meta_read_stored(const struct store *s, MDB_txn *txn, struct meta_state *out)
+{
 	MDB_val key = store_value(SLICE("state")), value;
 	struct meta_state state;
 	int rc = mdb_get(txn, s->tables[TABLE_META], &key, &value);

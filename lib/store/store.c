@@ -353,6 +353,31 @@ store_join(struct store *s, char *why)
 }
 
 static int
+store_open_brink(struct store *s, const struct store_options *options, char *why)
+{
+	int rc = brink_open(s, options->must_exist, why);
+
+	if (rc == 0 && s->made && brink_begin(s) != 0)
+		rc = store_say(s, -EIO, why, "cannot write its file floor");
+	/* Whoever has it open maps another one, and will leave it. */
+	if (rc == 0 && !s->brink.sound && !s->alone)
+		rc = store_say(s, -EIO, why, "its file floor was replaced or damaged");
+	return rc;
+}
+
+/* Nobody else has it open: is it what it was? */
+static int
+store_adopt(struct store *s, char *why)
+{
+	int rc = trust_adopt(s, s->known);
+
+	if (rc == 0 && !s->brink.sound)
+		rc = brink_begin(s);
+	return rc == 0 ? 0
+		       : store_say(s, rc, why, "its file was replaced, and cannot be written to");
+}
+
+static int
 store_open_guarded(struct store *s, const struct store_options *options, char *why)
 {
 	int guard = place_guard(s->path), rc;
@@ -370,8 +395,10 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 	}
 	if (rc == 0)
 		rc = bodyfile_start(s, options, why);
-	if (rc == 0 && s->alone && (rc = trust_adopt(s, s->known)) != 0)
-		store_say(s, rc, why, "its file was replaced, and cannot be written to");
+	if (rc == 0)
+		rc = store_open_brink(s, options, why);
+	if (rc == 0 && s->alone)
+		rc = store_adopt(s, why);
 	if (rc == 0)
 		trust_open(s, s->alone || s->made, options->must_exist);
 	place_share(s->place);
@@ -460,6 +487,7 @@ store_close(struct store *s)
 	bodyfile_stop(s);
 	trust_close(s);
 	visited_close(s);
+	brink_close(s);
 	free(s->path);
 	free(s);
 }

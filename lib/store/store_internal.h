@@ -33,7 +33,7 @@ enum { HEALTH_FAILURES = 3 };
 
 struct health {
 	/* Set once by health_init(). */
-	uint64_t device, data, lock;
+	uint64_t device, data, lock, floor;
 	/* Any thread. */
 	_Atomic int64_t busy_since_ms; /* When the transaction began that is under way; 0: none. */
 	_Atomic int write_rc;          /* How the last one ended. */
@@ -49,6 +49,14 @@ struct health {
 struct visited {
 	_Atomic unsigned char *bits; /* NULL: there is no memory for them; nothing was hit. */
 	size_t bytes;
+};
+
+/* brink.c */
+struct brink {
+	struct brink_row *row; /* Mapped; NULL: not opened yet. */
+	int fd;
+	bool sound;      /* It is of this store, and whole. */
+	int64_t said_ms; /* Writer thread only. */
 };
 
 struct store {
@@ -78,6 +86,7 @@ struct store {
 	struct backlog backlog;
 	struct health health;
 	struct visited visited;
+	struct brink brink;
 	/* Writer thread only. */
 	uint64_t spilled_bytes; /* In files that have no entry yet. */
 	/* The thread that opens, looks after it and closes. */
@@ -110,11 +119,45 @@ struct meta_state {
 
 void meta_init(struct meta_state *state, uint64_t id);
 
-/* Returns: 0; -ENOENT where there is none; -EINVAL for another version's; -EIO. */
+/*
+ * The numbers that hold now: those in the table, and what brink.c has.
+ * Returns: 0; -ENOENT where there is none; -EINVAL for another version's; -EIO.
+ */
 int meta_read(const struct store *s, MDB_txn *txn, struct meta_state *out) NODISCARD;
 int meta_write(const struct store *s, MDB_txn *txn, const struct meta_state *state) NODISCARD;
 
 bool meta_bloat_disabled(const struct store *s, MDB_txn *txn, const char *bloat);
+
+/* Those in the table alone. Returns as meta_read(). */
+int meta_read_stored(const struct store *s, MDB_txn *txn, struct meta_state *out) NODISCARD;
+
+/* ---- brink.c: deflates for which there is no room ---------------------------------------------
+ */
+
+/*
+ * A deflate takes some pages, and what it frees can be used again only when nobody reads a snapshot
+ * from before. So where a process was stopped in the middle of a look-up, or the disk is full,
+ * there comes one that finds no room. Then one number in a file of one block, `floor`, takes its
+ * place: all that was fetched before it is dead. That is more than was asked for, and needs no room
+ * at all.
+ *
+ * All processes map the file and take its number into account whenever they read the store's; the
+ * next change that finds room takes it over. One that is missing, or damaged, may have said
+ * anything: then nothing in the store is served any more (trust_adopt()).
+ */
+
+/* Map it; where it must not exist it is made. Sets s->brink.sound. Returns: 0; -ENOSPC; -EIO;
+ * -ENOMEM with `why`. */
+int brink_open(struct store *s, bool must_exist, char *why) NODISCARD;
+void brink_close(struct store *s);
+
+/* For this store from now on, with nothing to say. Returns: 0; -EIO. */
+int brink_begin(struct store *s) NODISCARD;
+
+void brink_merge(const struct store *s, struct meta_state *state);
+
+/* Deflate everything, on disk when it returns. Returns: 0; -EIO. Writer thread only. */
+int brink_deflate(struct store *s, uint64_t *sequence) NODISCARD;
 
 /* ---- change.c: one write transaction --------------------------------------------------------- */
 

@@ -195,10 +195,10 @@ trust_adopt(struct store *s, bool known)
 	struct stat data;
 	struct change c;
 
-	if (known)
+	if (known && s->brink.sound)
 		return 0;
-	bool foreign =
-	    !trust_find_any(s->path, TRUST_COMMIT, &mark, &data) || trust_is_foreign(&mark, &data);
+	bool foreign = !s->brink.sound || !trust_find_any(s->path, TRUST_COMMIT, &mark, &data) ||
+		       trust_is_foreign(&mark, &data);
 	int rc = change_begin(s, &c);
 	if (rc != 0)
 		return rc;

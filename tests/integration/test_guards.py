@@ -123,6 +123,8 @@ GUARDS = {
         "Crash.test_a_deflate_by_command_outlives_kill_9",
         "Crash.test_a_deflate_by_write_outlives_kill_9",
         "Crash.test_deflates_outlive_kill_9_at_once_ten_times"]),
+    "brink": ("it was deflated", [
+        "test_store_hostile.StoppedReader.test_deflates_find_no_room_and_hold_all_the_same"]),
     "intent": (OLD_SERVED, ["Crash.test_a_write_cut_off_by_kill_9_counts_as_done"]),
     "write-early": (OLD_SERVED, ["Order.test_a_write_is_answered_after_its_deflate"]),
 }

@@ -63,7 +63,7 @@ class SlotsTaken(FaultCase):
         self.assertEqual(self.site.dory("ls").returncode, 0)
 
 
-# Takes every reader slot there is.
+# Takes every reader slot there is, or as many as it is told.
 HOLDER = """
 import ctypes, sys, time
 lmdb = ctypes.CDLL("liblmdb.so.0")
@@ -72,15 +72,57 @@ assert lmdb.mdb_env_create(ctypes.byref(env)) == 0
 assert lmdb.mdb_env_set_maxdbs(env, 16) == 0
 assert lmdb.mdb_env_set_maxreaders(env, 1024) == 0
 assert lmdb.mdb_env_open(env, sys.argv[1].encode(), 0x200000 | 0x40000 | 0x800000, 0o600) == 0
-rc, n = 0, 0
-while rc == 0:
+rc, n, most = 0, 0, int(sys.argv[2]) if len(sys.argv) > 2 else 0
+while rc == 0 and (n == 0 or n != most):
     txn = ctypes.c_void_p()
     rc = lmdb.mdb_txn_begin(env, None, 0x20000, ctypes.byref(txn))
     n += 1
-assert rc == -30790, rc
+assert rc == (0 if most else -30790), rc
 print("held", n, flush=True)
 time.sleep(60)
 """
+
+
+class StoppedReader(FaultCase):
+    """A process that was stopped in a look-up: nothing it may still read can be used again."""
+    DORY = "workers = 2\nsize = 1M"
+    DEFLATES = 200
+
+    def padding(self, path):
+        return "x" * 10000 if "long" in path else ""
+
+    def hold(self):
+        holder = subprocess.Popen(["/usr/bin/python3", "-c", HOLDER, self.store, "1"],
+                                  stdout=subprocess.PIPE, text=True)
+
+        def release():
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+        self.addCleanup(release)
+        self.assertEqual(holder.stdout.readline(), "held 1\n")
+        holder.send_signal(signal.SIGSTOP)
+        return release
+
+    def test_deflates_find_no_room_and_hold_all_the_same(self):
+        for i in range(50):
+            self.get(f"long{i}")
+        self.store_page("kept")
+        with self.ordeal() as ordeal:
+            release = self.hold()
+            for i in range(self.DEFLATES):
+                self.assertEqual(self.deflate_status("page(kept)"), 200)
+                if i % 10 == 0:
+                    self.get("kept")
+            self.assertIn("no room to note what a deflate covers", self.site.doryd.output())
+            self.site.doryd.kill()
+            self.restart()
+            self.get("kept")
+            ordeal.mend(release)
+        # It covers no more than it says from now on.
+        self.store_page("kept")
+        self.assertEqual(self.deflate_status("page(other)"), 200)
+        self.assert_hit(self.get("kept"))
 
 
 class Denied(FaultCase):

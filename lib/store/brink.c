@@ -1,0 +1,152 @@
+/* brink.c -- Deflates for which the tables have no room left: all that is older is dead. */
+#include "store/store_internal.h"
+
+#include "store/place.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { BRINK_PATH_MAX = 4096, BRINK_BYTES = 4096, BRINK_SAY_MS = 60000 };
+
+/* The whole file; the rest of its block is never used. */
+struct brink_row {
+	uint64_t id; /* Of the store that it is about. */
+	_Atomic uint64_t sequence;
+	uint64_t checksum; /* Of both. */
+};
+
+static uint64_t
+brink_checksum(uint64_t id, uint64_t sequence)
+{
+	const uint64_t parts[] = { id, sequence };
+
+	return XXH3_64bits(parts, sizeof(parts));
+}
+
+static int
+brink_say(const struct store *s, int rc, char *why, const char *text)
+{
+	snprintf(why, STORE_WHY_SIZE, "store %s: its file floor %s", s->path, text);
+	return rc;
+}
+
+/* Its block is taken now: a full disk is what it is for. */
+static int
+brink_open_file(struct store *s, bool must_exist, char *why)
+{
+	char file[BRINK_PATH_MAX];
+	struct stat st;
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (must_exist ? 0 : O_CREAT);
+	int len = snprintf(file, sizeof(file), "%s/floor", s->path);
+	int fd = len < 0 || (size_t)len >= sizeof(file) ? -1 : open(file, flags, 0600);
+
+	if (fd < 0)
+		return brink_say(s, -EIO, why, "cannot be opened");
+	bool plain = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	int rc = plain ? -posix_fallocate(fd, 0, BRINK_BYTES) : -EINVAL;
+	s->health.floor = st.st_ino;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return plain ? brink_say(s, rc == -ENOSPC ? rc : -EIO, why, "finds no room on the disk")
+		     : brink_say(s, -EIO, why, "is not a plain file: remove it");
+}
+
+int
+brink_open(struct store *s, bool must_exist, char *why)
+{
+	int fd = brink_open_file(s, must_exist, why);
+
+	if (fd < 0)
+		return fd;
+	void *at = mmap(NULL, BRINK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED) {
+		close(fd);
+		return brink_say(s, -ENOMEM, why, "cannot be mapped");
+	}
+	s->brink.fd = fd;
+	s->brink.row = at;
+	const struct brink_row *row = s->brink.row;
+	s->brink.sound = row->id == s->id &&
+			 row->checksum == brink_checksum(row->id, atomic_load(&row->sequence));
+	return 0;
+}
+
+void
+brink_close(struct store *s)
+{
+	if (s->brink.row == NULL)
+		return;
+	munmap(s->brink.row, BRINK_BYTES);
+	close(s->brink.fd);
+	s->brink.row = NULL;
+}
+
+/* Others see it at once, and all that counts is what is there before it is acknowledged. */
+static int
+brink_write(struct store *s, uint64_t sequence)
+{
+	struct brink_row row = { s->id, sequence, brink_checksum(s->id, sequence) };
+
+	atomic_store(&s->brink.row->sequence, sequence);
+	if (pwrite(s->brink.fd, &row, sizeof(row), 0) != (ssize_t)sizeof(row) ||
+	    fdatasync(s->brink.fd) != 0)
+		return -EIO;
+	return 0;
+}
+
+int
+brink_begin(struct store *s)
+{
+	int rc = brink_write(s, 0);
+
+	s->brink.sound = rc == 0;
+	return rc == 0 ? place_sync(s->path) : rc;
+}
+
+void
+brink_merge(const struct store *s, struct meta_state *state)
+{
+	uint64_t sequence;
+
+	if (s->brink.row == NULL || !s->brink.sound || fault_is("brink"))
+		return;
+	sequence = atomic_load(&s->brink.row->sequence);
+	if (sequence > state->floor)
+		state->floor = sequence;
+	if (sequence > state->sequence)
+		state->sequence = sequence;
+}
+
+/* LMDB's lock makes us the only one who gives out a number; its tables are only looked at. */
+int
+brink_deflate(struct store *s, uint64_t *sequence)
+{
+	struct change c;
+	int64_t now_ms = clock_mono_ms();
+	int rc = s->brink.sound ? change_begin(s, &c) : -EIO;
+
+	if (rc != 0)
+		return rc;
+	*sequence = c.state.sequence + 1;
+	rc = brink_write(s, *sequence);
+	change_abort(&c);
+	if (rc == 0 && (s->brink.said_ms == 0 || now_ms - s->brink.said_ms > BRINK_SAY_MS)) {
+		log_warn("store %s: no room to note what a deflate covers: all that was fetched "
+			 "before deflate %" PRIu64 " is forgotten",
+		    s->path, *sequence);
+		s->brink.said_ms = now_ms;
+	}
+	return rc;
+}
