@@ -473,6 +473,8 @@ int
 main(void)
 {
 	TCase *tests = tcase_create("trust");
+
+	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, a_store_that_a_killed_process_left_is_good);
 	tcase_add_test(tests, every_commit_is_noted);
 	tcase_add_loop_test(tests, what_somebody_else_wrote_to_is_not, 0, (int)COUNT(touches));
