@@ -307,7 +307,7 @@ conn_begin(struct conn *c)
 	metric_add(METRIC_REQUESTS, 1);
 	int rc = request_make(&params, c->body.state == STDIN_OPEN, &x->arena, &x->request, &why);
 	if (rc == 0) {
-		serve_begin(x);
+		serve_soon(x);
 	} else {
 		metric_add(METRIC_REFUSED, 1);
 		reply_error(x, rc == -ENOMEM ? 503 : 400, rc == -ENOMEM ? "out of memory" : why);

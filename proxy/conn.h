@@ -8,7 +8,7 @@
 
 /*
  * A connection carries one request at a time. It belongs to one worker; all calls are the owning
- * worker's. What it tells serve.h: serve_begin(), serve_writable(), serve_readable(), serve_gone().
+ * worker's. What it tells serve.h: serve_soon(), serve_writable(), serve_readable(), serve_gone().
  */
 
 /* Take over a connected, non-blocking socket. `fd` is taken, also on error. Returns: 0; -ENOMEM. */

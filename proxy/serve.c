@@ -356,7 +356,7 @@ serve_cache(struct exchange *x)
 		serve_miss(x);
 }
 
-void
+static void
 serve_begin(struct exchange *x)
 {
 	struct slice method = x->request.method;
@@ -382,6 +382,20 @@ serve_begin(struct exchange *x)
 		serve_pass(x);
 	else
 		serve_cache(x);
+}
+
+static void
+serve_arrival(struct worker *worker, struct message *message)
+{
+	(void)worker;
+	serve_begin((struct exchange *)((char *)message - offsetof(struct exchange, message)));
+}
+
+void
+serve_soon(struct exchange *x)
+{
+	x->message.run = serve_arrival;
+	worker_arrived(x->worker, &x->message);
 }
 
 void

@@ -4,8 +4,8 @@
 
 #include "exchange.h"
 
-/* From the connection, owning worker only. After serve_begin() the exchange may be over already. */
-void serve_begin(struct exchange *x);
+/* From the connection, owning worker only. */
+void serve_soon(struct exchange *x);     /* It is whole: serve it with all others of this turn. */
 void serve_writable(struct exchange *x); /* The backlog was sent. */
 void serve_readable(struct exchange *x); /* More of the request's body may be there. */
 void serve_gone(struct exchange *x);     /* The peer is gone; nothing more can be sent. */

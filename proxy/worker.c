@@ -108,6 +108,29 @@ worker_on_inbox(struct watch *watch, uint32_t events)
 	}
 }
 
+void
+worker_arrived(struct worker *worker, struct message *message)
+{
+	message->next = NULL;
+	*worker->arrived_end = message;
+	worker->arrived_end = &message->next;
+}
+
+static void
+worker_serve_arrived(struct worker *worker)
+{
+	struct message *m = worker->arrived, *next;
+
+	worker->arrived = NULL;
+	worker->arrived_end = &worker->arrived;
+	store_read_share(worker->reader);
+	for (; m != NULL; m = next) {
+		next = m->next;
+		m->run(worker, m);
+	}
+	store_read_unshare(worker->reader);
+}
+
 /* ---- The loop ------------------------------------------------------------------------------- */
 
 /* Connections on their way from worker to worker count too, so nobody ends while one may come. */
@@ -143,6 +166,8 @@ worker_loop(struct worker *worker)
 			struct watch *watch = events[i].data.ptr;
 			watch->ready(watch, events[i].events);
 		}
+		while (worker->arrived != NULL)
+			worker_serve_arrived(worker);
 		if (worker->timers.n > 0)
 			timers_run(&worker->timers, clock_mono_ms());
 		conn_reap(worker);
@@ -278,6 +303,7 @@ worker_new(
 		return -ENOMEM;
 	worker->all = all;
 	worker->index = index;
+	worker->arrived_end = &worker->arrived;
 	worker->listen_fd = listen_fd;
 	worker->epoll_fd = -1;
 	worker->inbox.eventfd = -1;

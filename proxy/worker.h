@@ -45,6 +45,8 @@ struct worker {
 	struct store_reader *reader; /* While it cannot begin, everything passes. */
 	struct origin *origin;
 	struct flights *flights;
+	struct message *arrived; /* Requests of this turn that are whole, to be served. */
+	struct message **arrived_end;
 	struct conn *conns;      /* All that are open. */
 	struct conn *conns_dead; /* Freed when the events at hand are done. */
 	struct conn *conns_spare;
@@ -102,6 +104,12 @@ worker_post(struct worker *worker, struct message *message)
 {
 	inbox_push(&worker->inbox, message);
 }
+
+/*
+ * Have a request served once all of this turn's are whole: they then share one snapshot of the
+ * store, as none of them can arrive later than it was taken. Owning worker only.
+ */
+void worker_arrived(struct worker *worker, struct message *message);
 
 /* A connection of this worker's was opened, or closed: the last one ends a process that drains. */
 void worker_conn_opened(struct worker *worker);

@@ -45,7 +45,7 @@ reader_unbind(struct store_reader *r)
 	r->chunks = NULL;
 	r->txn = NULL;
 	r->store = NULL;
-	r->active = false;
+	r->active = r->held = false;
 }
 
 int
@@ -111,13 +111,24 @@ store_read_begin(struct store_reader *r)
 	if (r->active && fault_is("snapshot"))
 		return 0;
 	store_read_end(r);
+	r->active = r->held;
+	if (r->held)
+		return 0;
 	int rc = r->keeper == NULL ? 0 : keeper_enter(r);
 	if (rc != 0)
 		return rc;
 	rc = reader_begin(r);
+	r->held = rc == 0 && r->shared;
 	if (rc != 0)
 		atomic_store(&r->busy, false);
 	return rc;
+}
+
+static void
+reader_let_go(struct store_reader *r)
+{
+	mdb_txn_reset(r->txn);
+	atomic_store(&r->busy, false);
 }
 
 void
@@ -125,10 +136,29 @@ store_read_end(struct store_reader *r)
 {
 	if (!r->active || fault_is("snapshot"))
 		return;
-	mdb_txn_reset(r->txn);
 	arena_reset(&r->heads);
 	r->active = false;
-	atomic_store(&r->busy, false);
+	if (!r->held)
+		reader_let_go(r);
+}
+
+void
+store_read_share(struct store_reader *r)
+{
+	r->shared = true;
+}
+
+void
+store_read_unshare(struct store_reader *r)
+{
+	/* A snapshot that those get too who arrive later. */
+	if (fault_is("snapshot") || fault_is("share"))
+		return;
+	store_read_end(r);
+	r->shared = false;
+	if (r->held)
+		reader_let_go(r);
+	r->held = false;
 }
 
 uint64_t

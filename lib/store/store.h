@@ -49,6 +49,14 @@ void store_reader_free(struct store_reader *r);
 int store_read_begin(struct store_reader *r) NODISCARD;
 void store_read_end(struct store_reader *r);
 
+/*
+ * For several requests that have all arrived: until store_read_unshare(), store_read_begin() takes
+ * one snapshot for all of them, the first time. None of them can tell it from one of its own, as
+ * it is no older than this call; a request that arrives later must not be served from it.
+ */
+void store_read_share(struct store_reader *r);
+void store_read_unshare(struct store_reader *r);
+
 /* The store of the snapshot, good until store_read_end(). */
 const struct store *store_of(const struct store_reader *r);
 

@@ -437,11 +437,13 @@ struct store_reader {
 	struct keeper *keeper;     /* NULL: it reads one store for good. */
 	struct store_reader *next; /* Guarded by the keeper's lock. */
 	uint64_t generation;       /* Of the keeper's store, when it was bound. */
-	_Atomic bool busy;         /* Between store_read_begin() and store_read_end(). */
+	_Atomic bool busy;         /* While there is a snapshot. */
 	struct store *store;       /* With a keeper: NULL while there is none. */
 	MDB_txn *txn;              /* Reset between snapshots; keeps its reader slot. */
 	MDB_cursor *chunks;        /* Renewed where it is needed. */
 	bool active;
+	bool shared; /* The next snapshot is held until store_read_unshare(). */
+	bool held;
 	struct meta_state state;
 	struct arena heads; /* Heads put together from chunks, until store_read_end(). */
 };

@@ -108,6 +108,8 @@ GUARDS = {
         LATER + "all__by_admin"]),
     "snapshot": (OLD_SERVED, [
         TWO + "deflate_through_one_is_seen_by_the_next_request_to_the_other"]),
+    "share": (OLD_SERVED, [
+        TWO + "deflate_through_one_is_seen_by_the_next_request_to_the_other"]),
     "write": (OLD_SERVED, [
         "Posted.test_an_answer_to_a_post_that_a_deflate_overtook_is_not_stored"]),
     "stale": ("200 != 502", ["Stale.test_a_deflated_page_does_not_stand_in_for_a_failed_fetch"]),

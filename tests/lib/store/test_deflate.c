@@ -66,6 +66,26 @@ START_TEST(scopes_of_one_deflate_share_a_number)
 }
 END_TEST
 
+START_TEST(a_shared_snapshot_begins_with_its_first_use_and_ends_with_its_turn)
+{
+	struct shelf *f = shelf_new();
+	store_read_end(f->reader);
+	for (uint64_t n = 1; n < 4; n += 2) {
+		store_read_share(f->reader);
+		shelf_deflate(f, "a/1", false);
+		ck_assert_int_eq(shelf_judge(f, "a/1", n - 1, "").life, STORE_DEAD);
+		shelf_deflate(f, "a/1", false);
+		ck_assert_int_eq(shelf_judge(f, "a/1", n, "").life, STORE_ALIVE);
+		store_read_end(f->reader);
+		ck_assert_int_eq(shelf_judge(f, "a/1", n, "").life, STORE_ALIVE);
+		store_read_unshare(f->reader);
+		ck_assert_int_eq(shelf_judge(f, "a/1", n, "").life, STORE_DEAD);
+		ck_assert_uint_eq(store_sequence(f->reader), n + 1);
+	}
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(the_start_of_every_key_is_everything)
 {
 	struct shelf *f = shelf_new();
@@ -456,6 +476,7 @@ main(void)
 	tcase_set_timeout(tests, 100);
 	tcase_add_loop_test(tests, a_scope_kills_exactly_what_it_covers, 0, COUNT(cover_cases));
 	tcase_add_test(tests, scopes_of_one_deflate_share_a_number);
+	tcase_add_test(tests, a_shared_snapshot_begins_with_its_first_use_and_ends_with_its_turn);
 	tcase_add_test(tests, the_start_of_every_key_is_everything);
 	tcase_add_test(tests, bytes_that_are_no_key_are_refused);
 	tcase_add_loop_test(
