@@ -28,6 +28,9 @@ await_renew(struct timer *timer)
 {
 	struct flight *f = FLIGHT_OF(timer, lease_beat);
 
+	/* Given back, while some still read what it brought. */
+	if (f->lease.word == 0)
+		return;
 	lease_renew(&f->lease);
 	if (timer_set(&f->worker->timers, timer, clock_mono_ms() + LEASE_RENEW_MS) != 0)
 		log_warn("out of memory: a fetch may be made twice");
