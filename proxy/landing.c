@@ -293,14 +293,19 @@ landing_store_vary(struct flight *f)
 static int
 landing_fill_whole(struct flight *f, struct store_job *job)
 {
-	struct slice head = f->public_head;
-	char *stored = f->bodyless ? arena_copy(&f->arena, head)
-				   : arena_printf(&f->arena, "%.*sContent-Length: %llu\r\n",
-					 SLICE_ARGS(head), (unsigned long long)spool_end(f));
+	struct buf head = { 0 };
 
-	job->head = slice_of(stored);
+	buf_slice(&head, f->public_head);
+	if (!f->bodyless) {
+		buf_text(&head, "Content-Length: ");
+		buf_number(&head, (int64_t)spool_end(f));
+		buf_text(&head, "\r\n");
+	}
+	char *stored = buf_error(&head) == 0 ? arena_copy(&f->arena, buf_as_slice(&head)) : NULL;
+	job->head = (struct slice){ stored, stored == NULL ? 0 : head.len };
 	job->body = buf_as_slice(&f->body.fresh);
 	job->spill = f->body.filed > 0 ? &f->body.file : NULL;
+	buf_free(&head);
 	return stored == NULL ? -ENOMEM : 0;
 }
 

@@ -15,6 +15,11 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
+/* The same in a table that is static. */
+#define SLICE_ROW(literal)                                                                         \
+	{                                                                                          \
+		"" literal, sizeof(literal) - 1                                                    \
+	}
 /* For printf's "%.*s". */
 #define SLICE_ARGS(s) (int)(s).len, (s).len > 0 ? (s).at : ""
 

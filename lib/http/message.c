@@ -91,23 +91,23 @@ http_method_is_safe(struct slice method)
 bool
 http_field_is_hop_by_hop(struct slice name)
 {
-	static const char *const names[] = {
-		"connection",
-		"content-length",
-		"expect",
-		"keep-alive",
-		"proxy-authenticate",
-		"proxy-authentication-info",
-		"proxy-authorization",
-		"proxy-connection",
-		"te",
-		"trailer",
-		"transfer-encoding",
-		"upgrade",
+	static const struct slice names[] = {
+		SLICE_ROW("connection"),
+		SLICE_ROW("content-length"),
+		SLICE_ROW("expect"),
+		SLICE_ROW("keep-alive"),
+		SLICE_ROW("proxy-authenticate"),
+		SLICE_ROW("proxy-authentication-info"),
+		SLICE_ROW("proxy-authorization"),
+		SLICE_ROW("proxy-connection"),
+		SLICE_ROW("te"),
+		SLICE_ROW("trailer"),
+		SLICE_ROW("transfer-encoding"),
+		SLICE_ROW("upgrade"),
 	};
 
 	for (size_t i = 0; i < COUNT(names); i++) {
-		if (slice_equal_nocase(name, slice_of(names[i])))
+		if (slice_equal_nocase(name, names[i]))
 			return true;
 	}
 	return false;
