@@ -249,10 +249,12 @@ static int
 structured_take_list(struct slice *rest, struct structured_member *out)
 {
 	structured_skip(rest, 1);
+	const char *at = rest->at;
 	while (rest->len > 0) {
 		structured_skip_blanks(rest, false);
 		if (structured_take(rest, ')')) {
 			out->type = STRUCTURED_LIST;
+			out->text = (struct slice){ at, (size_t)(rest->at - 1 - at) };
 			return 0;
 		}
 		int rc = structured_take_bare(rest, out);
@@ -300,4 +302,17 @@ structured_next(struct slice *rest, struct structured_member *out)
 	structured_skip_blanks(rest, true);
 	/* A comma with nothing behind it is an error (section 4.2.2). */
 	return rest->len == 0 ? -EINVAL : 1;
+}
+
+int
+structured_item(struct slice *list, struct structured_member *out)
+{
+	*out = (struct structured_member){ .type = STRUCTURED_BOOLEAN };
+	structured_skip_blanks(list, false);
+	if (list->len == 0)
+		return 0;
+	int rc = structured_take_bare(list, out);
+	if (rc == 0)
+		rc = structured_skip_parameters(list);
+	return rc == 0 ? 1 : rc;
 }

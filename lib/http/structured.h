@@ -13,7 +13,7 @@ enum structured_type {
 	STRUCTURED_BYTES,
 	STRUCTURED_DATE,
 	STRUCTURED_DISPLAY, /* A display string. */
-	STRUCTURED_LIST,    /* An inner list: checked, not told. */
+	STRUCTURED_LIST,    /* An inner list: see structured_item(). */
 };
 
 /* One member of a dictionary; its parameters are checked and left out. */
@@ -22,7 +22,8 @@ struct structured_member {
 	enum structured_type type;
 	bool boolean;
 	int64_t integer;   /* Of an integer or a date. */
-	struct slice text; /* Of a string without its quotes, escapes as they came; of a token. */
+	struct slice text; /* Of a string without its quotes, escapes as they came; of a token; of a
+			      list what is between its parentheses. */
 };
 
 /*
@@ -34,5 +35,12 @@ struct structured_member {
  * Spec:    RFC 9651 section 4.2.2.
  */
 int structured_next(struct slice *rest, struct structured_member *out) NODISCARD;
+
+/*
+ * Take the next item off a list's text: its key is empty, its parameters are left out.
+ *
+ * Returns: 1; 0 at the end; -EINVAL, of no text that structured_next() told. Thread-safe: pure.
+ */
+int structured_item(struct slice *list, struct structured_member *out) NODISCARD;
 
 #endif

@@ -196,12 +196,31 @@ START_TEST(surrogate_control_is_for_us_or_not)
 }
 END_TEST
 
+START_TEST(items_of_a_list_are_told_one_by_one)
+{
+	struct slice rest = SLICE("a=( \"x\" b;c=1  -2 );d");
+	struct structured_member list, item;
+
+	ck_assert_int_eq(structured_next(&rest, &list), 1);
+	ck_assert(list.type == STRUCTURED_LIST && slice_equal(list.key, SLICE("a")));
+	rest = list.text;
+	ck_assert_int_eq(structured_item(&rest, &item), 1);
+	ck_assert(item.type == STRUCTURED_STRING && slice_equal(item.text, SLICE("x")));
+	ck_assert_int_eq(structured_item(&rest, &item), 1);
+	ck_assert(item.type == STRUCTURED_TOKEN && slice_equal(item.text, SLICE("b")));
+	ck_assert_int_eq(structured_item(&rest, &item), 1);
+	ck_assert(item.type == STRUCTURED_INTEGER && item.integer == -2);
+	ck_assert_int_eq(structured_item(&rest, &item), 0);
+}
+END_TEST
+
 int
 main(void)
 {
 	TCase *tests = tcase_create("structured");
 	tcase_add_loop_test(tests, dictionaries_are_read_strictly, 0, COUNT(count_cases));
 	tcase_add_test(tests, members_keep_type_and_value);
+	tcase_add_test(tests, items_of_a_list_are_told_one_by_one);
 	tcase_add_loop_test(tests, targeted_fields_are_dictionaries, 0, COUNT(targeted_cases));
 	tcase_add_test(tests, targeted_fields_name_fields);
 	tcase_add_loop_test(tests, surrogate_control_is_for_us_or_not, 0, COUNT(surrogate_cases));
