@@ -132,6 +132,7 @@ struct flight {
 	bool bodyless;
 	struct storing storing;
 	struct vary_choice vary; /* Whom its response is for, once it is there. */
+	struct slice search;     /* What it says of queries (lib/http/search.h); empty: nothing. */
 	struct slice tags;
 	int64_t response_s;
 	bool shareable;
@@ -139,12 +140,14 @@ struct flight {
 	struct spool body;
 
 	/* The writer's jobs. */
-	struct flight_job stores[2]; /* The response, and the Vary record that leads to it. */
-	struct flight_job note;      /* What a write will deflate. */
-	struct flight_job write;     /* Its deflate, or the note's end. */
-	struct timer writer_late;    /* While a write waits for either. */
-	unsigned jobs;               /* With the writer now. */
-	bool stored;                 /* Handed to the writer. */
+	struct flight_job stores[2];   /* The response, and the Vary record that leads to it. */
+	struct flight_job searches[2]; /* The record of No-Vary-Search, and the end of what was
+					  stored for this query alone. */
+	struct flight_job note;        /* What a write will deflate. */
+	struct flight_job write;       /* Its deflate, or the note's end. */
+	struct timer writer_late;      /* While a write waits for either. */
+	unsigned jobs;                 /* With the writer now. */
+	bool stored;                   /* Handed to the writer. */
 	uint64_t intent;
 	bool noted;  /* Or tried to: it was sent on. */
 	bool held;   /* A write's answer, until its deflate is on disk. */

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/date.h"
+#include "http/search.h"
 #include "http/tags.h"
 #include "http/vary.h"
+#include "store/select.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -169,6 +171,8 @@ landing_judge(struct flight *f, const struct http_response *from)
 		f->storable = f->shareable = false;
 	else
 		rc = vary_values(f->vary.names, &f->request, &f->arena, &f->vary.values);
+	if (rc != -ENOMEM)
+		rc = search_rule(&response->fields, &f->arena, &f->search);
 	return rc == -ENOMEM ? rc : landing_take_tags(f, &response->fields);
 }
 
@@ -274,7 +278,7 @@ landing_store_vary(struct flight *f)
 	struct buf variant = { 0 };
 	struct flight_job *lead = &f->stores[1];
 
-	buf_slice(&variant, f->plan.variant);
+	buf_slice(&variant, f->stores[0].job.variant);
 	tuple_append(&variant, f->vary.values);
 	struct slice full = { arena_copy(&f->arena, buf_as_slice(&variant)), variant.len };
 	struct store_variant *item = arena_alloc(&f->arena, sizeof(*item));
@@ -283,11 +287,36 @@ landing_store_vary(struct flight *f)
 	if (!good)
 		return false;
 	landing_fill_job(f, lead);
+	lead->job.variant = f->stores[0].job.variant;
 	lead->job.entry_kind = STORE_ENTRY_VARY;
 	store_variant_make(full, f->vary.language, item);
 	lead->job.body = (struct slice){ (char *)item, sizeof(*item) };
 	f->stores[0].job.variant = full;
 	return flight_submit(f, lead) == 0;
+}
+
+/*
+ * Under what it says of queries, where it says something, and with a signpost that leads there.
+ * What was stored for its own query alone would stand before that: it goes.
+ */
+static bool
+landing_store_search(struct flight *f)
+{
+	struct flight_job *lead = &f->searches[0], *old = &f->searches[1];
+	struct slice signpost, full;
+
+	if (f->search.len == 0 || plan_search(&f->plan, &f->arena, &signpost) != 0 ||
+	    signpost.at == NULL ||
+	    select_search_variant(signpost, f->search, f->plan.query, &f->arena, &full) != 0)
+		return true;
+	f->stores[0].job.variant = full;
+	landing_fill_job(f, lead);
+	lead->job.entry_kind = STORE_ENTRY_SEARCH;
+	lead->job.variant = signpost;
+	lead->job.vary = f->search;
+	landing_fill_job(f, old);
+	old->job.kind = STORE_JOB_REMOVE;
+	return flight_submit(f, lead) == 0 && flight_submit(f, old) == 0;
 }
 
 static int
@@ -323,7 +352,8 @@ landing_store(struct flight *f)
 	f->stored = true;
 	landing_fill_job(f, &f->stores[0]);
 	int rc = part_is_stored(f) ? part_fill_job(f, job) : landing_fill_whole(f, job);
-	if (rc != 0 || (f->vary.names.len > 0 && !landing_store_vary(f)) ||
+	if (rc != 0 || (!part_is_stored(f) && !landing_store_search(f)) ||
+	    (f->vary.names.len > 0 && !landing_store_vary(f)) ||
 	    flight_submit(f, &f->stores[0]) != 0) {
 		metric_add(METRIC_STORE_ERRORS, 1);
 		job->rc = -EIO;

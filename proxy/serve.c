@@ -57,6 +57,18 @@ serve_open_file(struct exchange *x, const struct store_entry *entry)
 	return -ENOENT;
 }
 
+/* Where nothing is stored for its query: the response of another that is as good. */
+static int
+serve_find_search(struct exchange *x, struct selection *s)
+{
+	struct slice signpost;
+	int rc = plan_search(&x->plan, &x->arena, &signpost);
+
+	if (rc != 0 || signpost.at == NULL)
+		return rc != 0 ? rc : -ENOENT;
+	return select_find_search(s, signpost, x->plan.query);
+}
+
 /* The entry that the request selects, with its body's pieces behind those of the head. */
 static int
 serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
@@ -73,6 +85,8 @@ serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
 	};
 	int rc = select_find(&s);
 
+	if (rc == -ENOENT)
+		rc = serve_find_search(x, &s);
 	if (s.varied.at != NULL) {
 		x->forward = FORWARD_VARY_MISS;
 		x->lease_variant = XXH3_64bits(s.varied.at, s.varied.len);

@@ -166,7 +166,8 @@ static const struct setting settings_bloat[] = {
 	    .max = TEN_YEARS_MS },
 	{ SETTINGS_BLOAT, "query", SETTING_TEXT, AT(bloat, query), "*",
 	    "Which query parameters count: * for all, none, or those declared, as in "
-	    "page:uint=1 sort:name|price=name. Others do not reach the backend.",
+	    "page:uint=1 sort:name|price=name. Others do not reach the backend. Where origin is "
+	    "obey, No-Vary-Search of a response says which of them are one to it.",
 	    .expect = "*, none or parameters like page:uint=1" },
 	{ SETTINGS_BLOAT, "vary", SETTING_LIST, AT(bloat, vary), "none",
 	    "Request headers that tell variants apart. Those that the response's Vary names do so too: "

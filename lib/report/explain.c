@@ -19,7 +19,20 @@ struct explain {
 
 /* ---- What is stored ------------------------------------------------------------------------- */
 
-/* As a hit finds it, with room for however many pieces its body has. */
+/* As a hit finds it. */
+static int
+explain_select(struct explain *e, struct selection *s)
+{
+	struct slice signpost;
+	int rc = select_find(s);
+
+	if (rc == -ENOENT && plan_search(&e->plan, &e->arena, &signpost) != 0)
+		return -ENOMEM;
+	return rc == -ENOENT && signpost.at != NULL ? select_find_search(s, signpost, e->plan.query)
+						    : rc;
+}
+
+/* With room for however many pieces its body has. */
 static int
 explain_find(struct explain *e, struct store_entry *entry)
 {
@@ -34,7 +47,7 @@ explain_find(struct explain *e, struct store_entry *entry)
 
 	for (s.room = EXPLAIN_PIECES; rc == -E2BIG && s.room <= EXPLAIN_PIECES_MAX; s.room *= 4) {
 		s.pieces = arena_alloc(&e->arena, s.room * sizeof(*s.pieces));
-		rc = s.pieces == NULL ? -ENOMEM : select_find(&s);
+		rc = s.pieces == NULL ? -ENOMEM : explain_select(e, &s);
 	}
 	*entry = s.entry;
 	return rc;

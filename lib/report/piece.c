@@ -101,11 +101,18 @@ piece_tags(struct slice tags)
 
 /* ---- Variants ------------------------------------------------------------------------------- */
 
+/* Entries of all queries that a response calls one have this in the query's place. */
+static bool
+piece_is_any_query(struct slice part)
+{
+	return slice_equal(part, SLICE("?"));
+}
+
 /* Without the mark that tells an empty value from an absent one. */
 static struct slice
 piece_optional(struct slice marked)
 {
-	if (marked.len == 0)
+	if (marked.len == 0 || piece_is_any_query(marked))
 		return (struct slice){ NULL, 0 };
 	return (struct slice){ marked.at + 1, marked.len - 1 };
 }

@@ -12,6 +12,7 @@
 enum {
 	PLAN_LENGTH_ROOM = 10, /* What tuple_append() may add to a field. */
 	PLAN_VARIANT_MAX = 6 + BLOAT_COOKIES_MAX + VARY_NAMES_MAX,
+	PLAN_VARIANT_QUERY = 4, /* The query's place in it. */
 };
 
 /* A variant while it is put together. */
@@ -263,4 +264,24 @@ plan_make(const struct routes *routes, const struct http_request *request, struc
 	out->deflate_mode = route->deflate_mode;
 	out->reason = plan_refusal(route, request, arena, out);
 	return out->reason == PLAN_REASON_NONE ? plan_make_cache(&hit, request, arena, out) : 0;
+}
+
+int
+plan_search(const struct plan *plan, struct arena *arena, struct slice *out)
+{
+	struct slice rest = plan->variant, field;
+	/* In a buffer of the arena's, large enough: one byte may be there for none. */
+	struct buf variant = { .size = rest.len + 2 };
+
+	*out = (struct slice){ NULL, 0 };
+	if (plan->action != PLAN_CACHE || plan->bloat->config->origin != ORIGIN_OBEY ||
+	    plan->bloat->query.kind == QUERY_NONE)
+		return 0;
+	variant.data = arena_alloc(arena, variant.size);
+	if (variant.data == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; rest.len > 0 && tuple_next(&rest, &field) == 0; i++)
+		tuple_append(&variant, i == PLAN_VARIANT_QUERY ? SLICE("?") : field);
+	*out = buf_as_slice(&variant);
+	return 0;
 }

@@ -61,6 +61,15 @@ int plan_make(const struct routes *routes, const struct http_request *request, s
     struct plan *out) NODISCARD;
 
 /*
+ * The variant under which is kept what a response has said of queries (lib/http/search.h): that of
+ * the plan with "?" for its query. at == NULL where its bloat does not obey, or knows no queries.
+ *
+ * Only queries of one key can be one: what deflates any of their URLs deflates that key.
+ * Returns: 0; -ENOMEM.
+ */
+int plan_search(const struct plan *plan, struct arena *arena, struct slice *out) NODISCARD;
+
+/*
  * The request fields that the backend gets, Host first, names in lower case. Not part of
  * plan_make() because a hit does not need it.
  *

@@ -181,7 +181,7 @@ record_fixed_is_sane(const struct record_fixed *f)
 {
 	return f->magic == record_magic &&
 	       f->version == record_version((enum store_entry_kind)f->kind, f->status) &&
-	       f->kind <= STORE_ENTRY_VARY && f->verdict <= STORING_VARY_BOUND &&
+	       f->kind <= STORE_ENTRY_SEARCH && f->verdict <= STORING_VARY_BOUND &&
 	       f->head_len <= RECORD_HEAD_MAX && f->body_bytes <= RECORD_BODY_MAX &&
 	       record_span_fits(f->etag, f->head_len) &&
 	       record_span_fits(f->last_modified, f->head_len);

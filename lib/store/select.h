@@ -31,4 +31,22 @@ struct selection {
  */
 int select_find(struct selection *s) NODISCARD;
 
+/*
+ * The same under what a response of another query has said of queries (No-Vary-Search), where
+ * select_find() found nothing: -ENOENT where nothing was said.
+ *
+ * signpost: where the rule is kept, as plan_search() gives it.
+ * query:    as sent; at == NULL: none.
+ */
+int select_find_search(struct selection *s, struct slice signpost, struct slice query) NODISCARD;
+
+/*
+ * The variant of all queries that are one under that rule: on none of the plan's variants, and
+ * another for each rule, so that no response is ever found by a rule that is not its own.
+ *
+ * Returns: 0; -EINVAL for a query that cannot be compared; -ENOMEM.
+ */
+int select_search_variant(struct slice signpost, struct slice rule, struct slice query,
+    struct arena *arena, struct slice *out) NODISCARD;
+
 #endif

@@ -73,6 +73,8 @@ enum store_entry_kind {
 	STORE_ENTRY_RESPONSE,
 	STORE_ENTRY_VARY, /* No response: `vary` tells which request fields name the variant to look
 			     up. */
+	STORE_ENTRY_SEARCH, /* No response: `vary` is a rule of lib/http/search.h, which tells what
+			       of the query names the variant to look up. */
 };
 
 /* An entry as it stands in the map: slices are borrowed until store_read_end(). */

@@ -24,6 +24,20 @@ store_post = yes
 [route post]
 match = GET /post/{name:slug}
 bloat = post(name)
+[bloat list]
+key = {name:slug} {n:uint}
+timeout = 1h
+query = n:uint=1 utm:str
+[route list]
+match = GET /list/{name:slug}
+bloat = list(name, n=query.n)
+[bloat capped]
+key = {name:slug}
+timeout = 1h
+origin = cap
+[route capped]
+match = GET /capped/{name:slug}
+bloat = capped(name)
 [bloat kept]
 key = {name:slug}
 keep = 1h
@@ -204,6 +218,103 @@ class Variants(RulesCase):
         self.get_stored("/page/a", 2, Accept_Language="en, DE;q=0.5")
         self.assert_hit(self.site.get("/page/a", Accept_Language="de;q=0.50 ,en;q=1"))
         self.assert_fetched(self.site.get("/page/a", Accept_Language="de, en;q=0.5"))
+
+
+class Searches(RulesCase):
+    """No-Vary-Search: queries that are one to a response."""
+
+    def begin(self, rule, target="/page/a?id=1&utm=x", **more):
+        """The first of a test: it is stored, with a signpost that leads to it."""
+        self.backend.default = page("one", no_vary_search=rule, **more)
+        self.get_stored(target, 2)
+        self.backend.default = page("two", no_vary_search=rule, **more)
+
+    def assert_stored(self, target, text="one", **headers):
+        response = self.site.get(target, **headers)
+        self.assert_hit(response)
+        self.assertEqual(response.text, text)
+
+    def assert_new(self, target, **headers):
+        response = self.site.get(target, **headers)
+        self.assert_fetched(response)
+        self.assertEqual(response.text, "two")
+
+    def test_parameters_that_do_not_matter(self):
+        self.begin('params=("utm" "ref")')
+        for target in ("?id=1&utm=x", "?id=1", "?utm=y&id=1&ref", "?%69d=1"):
+            self.assert_stored("/page/a" + target)
+        for target in ("", "?utm=x", "?id=2&utm=x", "?id=1&other=1", "?id=%zz"):
+            self.assert_new("/page/a" + target)
+
+    def test_all_but_some(self):
+        self.begin('params, except=("id")')
+        self.assert_stored("/page/a?a=1&id=1&b=2")
+        self.assert_new("/page/a?a=1")
+
+    def test_their_order(self):
+        self.begin("key-order")
+        self.assert_stored("/page/a?utm=x&id=1")
+        self.assert_new("/page/a?utm=x")
+
+    def test_a_field_that_is_wrong_says_nothing(self):
+        self.backend.default = page("one", no_vary_search="params=(utm)")
+        self.get_stored("/page/a?id=1&utm=x")
+        self.assert_stored("/page/a?id=1&utm=x")
+        self.backend.default = page("two")
+        self.assert_new("/page/a?id=1")
+
+    def test_a_deflate_covers_all_of_them(self):
+        for scope in ("page(a)", "url:/page/a?id=1&utm=y", "url:/page/a", "page(*)"):
+            self.backend.default = page("one", no_vary_search='params=("utm")')
+            self.assertEqual(self.site.get("/page/a?id=1&utm=x").text, "one")
+            wait_until(lambda: self.site.get("/page/a?id=1").cache_status.startswith("dory; hit"),
+                       "another query is a hit")
+            self.backend.default = page("two", no_vary_search='params=("utm")')
+            self.site.deflate(scope)
+            for target in ("?id=1", "?id=1&utm=x", "?id=1&utm=z"):
+                self.assertEqual(self.site.get("/page/a" + target).text, "two")
+            self.site.deflate("*")
+
+    def test_fields_that_vary_tell_them_apart_too(self):
+        self.backend.default = page("one", no_vary_search="params", vary="Accept")
+        self.get_stored("/page/a?utm=x", 3)
+        self.backend.default = page("two", no_vary_search="params", vary="Accept")
+        self.assert_stored("/page/a?utm=y")
+        self.assert_new("/page/a?utm=y", accept="text/plain")
+
+    def test_what_was_stored_for_one_query_alone_goes(self):
+        self.backend.default = page("old", cache_control="max-age=60", age="100", etag='"1"')
+        self.site.get("/kept/a?utm=x")
+        self.site.wait_for_metric("stored", 1)
+        self.backend.default = page("one", cache_control="max-age=60", no_vary_search="params")
+        self.get_stored("/kept/a?utm=x", 3)
+        self.assert_stored("/kept/a?utm=x")
+        self.assert_stored("/kept/a?utm=y")
+
+    def test_a_rule_leads_to_no_response_of_another_rule(self):
+        self.begin('params=("a")', "/page/a?a=1&b=2")
+        self.backend.default = page("two", no_vary_search='params=("c")')
+        self.get_stored("/page/a?c=1&b=3", 4)
+        self.assert_new("/page/a?c=1&b=2")
+
+    def test_keys_are_never_one(self):
+        self.begin("params", "/list/a?n=1&utm=x")
+        self.assert_stored("/list/a?utm=y")
+        self.assert_new("/list/a?n=2")
+
+    def test_only_an_origin_that_is_obeyed_is_heard(self):
+        self.backend.default = page("one", no_vary_search="params")
+        self.get_stored("/capped/a?utm=x")
+        self.backend.default = page("two")
+        self.assert_new("/capped/a?utm=y")
+
+    def test_explain_and_show_find_it(self):
+        self.begin('params=("utm")')
+        told = self.site.dory("explain", "GET", "http://shop.test/page/a?id=1&utm=y").stdout
+        self.assertIn("fresh", told)
+        shown = self.site.dory("show", "page(a)").stdout
+        self.assertIn("id=1&", shown)
+        self.assertNotIn("two", shown)
 
 
 class Wishes(RulesCase):

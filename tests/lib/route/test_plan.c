@@ -282,6 +282,31 @@ START_TEST(cookies_count_as_declared_absent_and_empty_apart)
 }
 END_TEST
 
+START_TEST(queries_of_one_key_share_a_signpost)
+{
+	static const char *const urls[] = { "/list/books?page=2&x=1", "/list/books?page=3",
+		"/list/books" };
+	struct slice signposts[COUNT(urls)], again;
+	struct plan plans[COUNT(urls)];
+	struct site site;
+
+	site_open(&site, site_ini);
+	for (size_t i = 0; i < COUNT(urls); i++) {
+		struct http_request request = site_request(&site, "GET", urls[i]);
+		plans[i] = site_plan(&site, &request);
+		ck_assert_int_eq(plan_search(&plans[i], &site.arena, &signposts[i]), 0);
+		ck_assert(!slice_equal(signposts[i], plans[i].variant));
+		ck_assert(slice_equal(signposts[i], signposts[0]));
+	}
+	ck_assert_int_eq(plan_search(&plans[0], &site.arena, &again), 0);
+	ck_assert(slice_equal(again, signposts[0]));
+	plans[0].action = PLAN_PASS;
+	ck_assert_int_eq(plan_search(&plans[0], &site.arena, &again), 0);
+	ck_assert_ptr_null(again.at);
+	site_close(&site);
+}
+END_TEST
+
 static const struct {
 	const char *method;
 	const char *url;
@@ -361,6 +386,7 @@ main(void)
 	tcase_add_test(tests, the_backend_is_the_routes_own_or_the_default);
 	tcase_add_loop_test(tests, equal_variants_are_equal_requests, 0, COUNT(variant_cases));
 	tcase_add_test(tests, cookies_count_as_declared_absent_and_empty_apart);
+	tcase_add_test(tests, queries_of_one_key_share_a_signpost);
 	tcase_add_loop_test(tests, an_unsafe_request_deflates_what_its_route_says_and_its_url, 0,
 	    COUNT(deflate_cases));
 	tcase_add_test(tests, a_scope_with_a_missing_or_oversized_value_covers_nothing);

@@ -157,6 +157,50 @@ START_TEST(a_record_without_its_one_variant_is_refused)
 }
 END_TEST
 
+/* What a request for that query is given where nothing is stored for it alone. */
+static struct slice
+select_ask_search(struct shelf *f, const char *query)
+{
+	struct http_request request = { .fields = { NULL, 0 } };
+	struct tuple key = shelf_key(f, "page/1");
+	struct selection s = { .reader = f->reader,
+		.key = &key,
+		.request = &request,
+		.arena = &f->arena,
+		.pieces = f->pieces,
+		.room = SHELF_PIECES };
+
+	shelf_look(f);
+	int rc = select_find_search(&s, SLICE("\001?"), slice_of(query));
+	ck_assert(rc == 0 || rc == -ENOENT);
+	return rc != 0 ? SLICE("") : (struct slice){ s.pieces[0].iov_base, s.pieces[0].iov_len };
+}
+
+START_TEST(a_signpost_leads_to_what_its_rule_leaves_of_a_query)
+{
+	struct shelf *f = shelf_new();
+	struct store_job job = shelf_insert_job(f, "page/1", SLICE("one")),
+			 lead = shelf_insert_job(f, "page/1", SLICE(""));
+
+	ck_assert_int_eq(select_search_variant(SLICE("\001?"), SLICE("ox&utm"), SLICE("a=1&utm=2"),
+			     &f->arena, &job.variant),
+	    0);
+	ck_assert_int_eq(store_do(f->store, &job), 0);
+	ck_assert(slice_equal(select_ask_search(f, "a=1"), SLICE("")));
+	lead.variant = SLICE("\001?");
+	ck_assert_int_eq(store_do(f->store, &lead), 0);
+	ck_assert(slice_equal(select_ask_search(f, "a=1"), SLICE("")));
+	lead.entry_kind = STORE_ENTRY_SEARCH;
+	lead.vary = SLICE("ox&utm");
+	ck_assert_int_eq(store_do(f->store, &lead), 0);
+	ck_assert(slice_equal(select_ask_search(f, "a=1"), SLICE("one")));
+	ck_assert(slice_equal(select_ask_search(f, "utm=3&%61=1"), SLICE("one")));
+	ck_assert(slice_equal(select_ask_search(f, "a=2"), SLICE("")));
+	ck_assert(slice_equal(select_ask_search(f, "a=%z"), SLICE("")));
+	shelf_free(f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -167,5 +211,6 @@ main(void)
 	tcase_add_test(tests, the_oldest_variant_goes_where_there_are_too_many);
 	tcase_add_test(tests, a_fetch_that_ends_late_takes_nothing_off_the_list);
 	tcase_add_test(tests, a_record_without_its_one_variant_is_refused);
+	tcase_add_test(tests, a_signpost_leads_to_what_its_rule_leaves_of_a_query);
 	return suite_run("lib/store/select", tests);
 }
