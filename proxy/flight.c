@@ -187,7 +187,6 @@ flight_refresh_arrives(struct worker *worker, struct message *message)
 	f->worker = worker;
 	other = *flights_bucket(worker->flights, f->hash);
 	while (other != NULL && !(other->shared && !flight_is_past(other) &&
-				    (other->range.at == NULL || other->completes) &&
 				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
 				    slice_equal(other->plan.variant, f->plan.variant)))
 		other = other->next;

@@ -220,14 +220,14 @@ class Connecting(SiteCase):
         self.second_url(f"{full_listener(self)} {other.url}")
         self.assert_asked_once(other)
 
-    def fail(self, n):
+    def fail_often(self, n):
         for _ in range(n):
             self.assert_plain_error(self.site.doryd.ask("GET", "/other"), 502)
 
     def test_a_backend_that_is_down_is_left_alone_but_for_a_probe(self):
         self.backend.stop()
         began = time.monotonic()
-        self.fail(40)
+        self.fail_often(40)
         probes = time.monotonic() - began + 1
         self.assertGreaterEqual(self.site.metric("fetches"), 5)
         self.assertLessEqual(self.site.metric("fetches"), 5 + probes)
@@ -236,7 +236,7 @@ class Connecting(SiteCase):
         self.backend.start()
         wait_until(lambda: self.site.doryd.ask("GET", "/other").status == 200, "a probe", 3)
         self.assertEqual(self.site.metric("backends_down"), 0)
-        self.assertIn("is reached again", self.site.doryd.output())
+        wait_until(lambda: "is reached again" in self.site.doryd.output(), "it is told", 3)
         for _ in range(10):
             self.assertEqual(self.site.doryd.ask("GET", "/other").status, 200)
 
@@ -256,5 +256,5 @@ class Connecting(SiteCase):
         self.site.doryd.stop()
         self.site.restart()
         self.backend.stop()
-        self.fail(20)
+        self.fail_often(20)
         self.assertEqual(self.site.metric("fetches"), 20)

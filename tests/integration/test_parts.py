@@ -1,5 +1,6 @@
 """test_parts.py -- Stored parts of responses, served and put together (RFC 9111 3.3 and 3.4)."""
 import re
+import threading
 
 from backend import page, raw
 from testsite import SiteCase
@@ -19,7 +20,7 @@ origin = ignore
 match = GET /own/{name}
 bloat = own(name)
 """
-BODY = b"0123456789abcdefghij"
+BODY = b"abcdefghijklmnopqrst"
 ETAG = '"v1"'
 OLD_DATE = "Thu, 01 Jan 2015 00:00:00 GMT"
 
@@ -215,6 +216,17 @@ class Parts(PartsCase):
         self.assert_hit(r)
         self.assert_part(r, 199990, 200009, body)
 
+    def test_what_is_whole_and_stale_is_fetched_whole(self):
+        for n, etag in enumerate((None, ETAG), 1):
+            name = f"stale{n}"
+            self.backend.on("/page/" + name, ranged(
+                etag=etag, cache_control="max-age=60, stale-if-error=600", age="100"))
+            self.get(name)
+            self.site.wait_for_metric("stored", 2 * n - 1)
+            self.get(name, range="bytes=5-9")
+            self.assertEqual(self.asked(name), [(None, None)] * 2)
+            self.site.wait_for_metric("stored", 2 * n)
+
     # ---- Put together
 
     def test_a_first_part_is_completed(self):
@@ -289,6 +301,13 @@ class Parts(PartsCase):
         self.assert_part(self.get_stored(3, range="bytes=0-4"), 0, 4, new)
         self.assert_part(self.get(range="bytes=0-9"), 0, 9, new)
 
+    def test_parts_with_other_tags_are_not_joined(self):
+        self.backend.on("/page/a", ranged(cache_tag="one"))
+        self.get_stored(1, range="bytes=0-4")
+        self.backend.on("/page/a", ranged(cache_tag="two"))
+        self.get_stored(2, range="bytes=5-9")
+        self.assert_fetched(self.get(range="bytes=0-4"))
+
     def test_a_new_version_is_taken_whole(self):
         new = BODY.upper()[::-1]
         self.backend.on("/page/a", ranged())
@@ -324,14 +343,17 @@ class Parts(PartsCase):
     def test_a_rest_of_another_length_is_cut_off(self):
         head = (b"HTTP/1.1 206 Part\r\nETag: \"v1\"\r\nTransfer-Encoding: chunked\r\n"
                 b"Content-Range: bytes 5-19/20\r\n\r\n")
-        for n, chunks in enumerate((b"5\r\n56789\r\n0\r\n\r\n",
-                                    b"14\r\n56789abcdefghijklmno\r\n0\r\n\r\n")):
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        for n, chunks in enumerate(((b"5\r\nfghij\r\n0\r\n\r\n",),
+                                    # Too long already, and nobody waits for its end.
+                                    (b"10\r\nfghijklmnopqrstu\r\n", lambda: gate.wait(30)))):
             name = f"p{n}"
             self.backend.on("/page/" + name, ranged())
             self.get(name, range="bytes=0-4")
             self.site.wait_for_metric("stored", n + 1)
-            self.backend.on("/page/" + name, raw(head + chunks))
-            r = self.get(name)
+            self.backend.on("/page/" + name, raw(head, *chunks))
+            r = self.site.later(self.get, name).result(10)
             self.assertTrue(r.status == 502 or not r.complete, (r.status, r.body))
         self.assertEqual({e["status"] for e in self.site.entries()}, {206})
 
@@ -373,6 +395,18 @@ class Parts(PartsCase):
             self.assert_whole(answer.result(10))
         self.assertEqual(len(self.asked()), 2)
 
+    def test_another_process_does_not_wait_for_a_part(self):
+        other = self.site.start_doryd(name="other")
+        self.backend.on("/page/a", ranged())
+        self.backend.hold("/page/a")
+        answer = self.site.later(self.get, range="bytes=5-9")
+        self.backend.wait_for("/page/a", 1)
+        whole = self.site.later(other.ask, "GET", "/page/a", host="shop.test")
+        self.backend.wait_for("/page/a", 2)
+        self.backend.release("/page/a")
+        self.assert_part(answer.result(10), 5, 9)
+        self.assert_whole(whole.result(10))
+
     def test_a_whole_is_not_replaced_by_a_part(self):
         self.backend.on("/page/a", ranged())
         self.backend.hold("/page/a")
@@ -385,86 +419,3 @@ class Parts(PartsCase):
         self.assert_whole(whole.result(10))
         self.site.wait_for_metric("stored+store_refused", 2)
         self.assert_hit(self.get())
-
-    # ---- The promise
-
-    def test_a_deflate_covers_parts(self):
-        for n, scope in enumerate(("page(a)", "page(*)", "*", "tag:sale")):
-            self.backend.on("/page/a", ranged(cache_tag="sale"))
-            self.get_stored(2 * n + 1, range="bytes=0-4")
-            self.site.deflate(scope)
-            self.backend.on("/page/a", ranged(BODY.upper(), cache_tag="sale"))
-            r = self.get_stored(2 * n + 2, range="bytes=0-4")
-            self.assert_part(r, 0, 4, BODY.upper())
-            self.assertIn("detail=\"deflated", r.cache_status)
-            self.site.deflate(scope)
-
-    def test_a_deflated_part_is_not_completed(self):
-        self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
-        self.site.deflate("page(a)")
-        self.assert_whole(self.get())
-        self.assertEqual(self.asked()[1], (None, None))
-
-    def check_deflate_in_between(self, scope, **first):
-        """What was put together with bytes from before a deflate is for nobody after it."""
-        new = BODY.upper()
-        self.backend.on("/page/a", ranged(cache_tag="sale"))
-        self.get_stored(1, range="bytes=0-4")
-        self.backend.hold("/page/a")
-        early = self.site.later(self.get, **first)
-        self.backend.wait_for("/page/a", 2)
-        self.site.deflate(scope)
-        # The same validator: only the deflate says that it is another.
-        self.backend.on("/page/a", ranged(new, cache_tag="sale"))
-        late = self.site.later(self.get)
-        if scope.startswith("tag:"):
-            self.site.wait_for_metric("collapsed", 1)  # Its tags are not known before its head.
-        else:
-            self.backend.wait_for("/page/a", 3)
-        self.backend.release("/page/a")
-        self.assertIn(early.result(10).status, (200, 206))
-        self.assert_whole(late.result(10), new)
-        self.assert_whole(self.get(), new)
-        self.assert_part(self.get(range="bytes=0-9"), 0, 9, new)
-
-    def test_a_deflate_while_a_part_is_completed(self):
-        self.check_deflate_in_between("page(a)")
-
-    def test_a_deflate_of_a_tag_while_a_part_is_completed(self):
-        self.check_deflate_in_between("tag:sale")
-
-    def test_a_deflate_while_a_part_is_joined(self):
-        self.check_deflate_in_between("*", range="bytes=5-9")
-
-    def test_a_joined_part_is_as_old_as_its_oldest_bytes(self):
-        self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
-        before = self.site.entries()[0]["sequence"]
-        self.site.deflate("page(other)")
-        self.get_stored(2, range="bytes=5-9")
-        entry, = self.site.entries()
-        self.assertEqual((entry["bytes"], entry["sequence"]), (10, before))
-
-
-class PartsInALane(PartsCase):
-    """One fetch at a time: what completes a part may have to wait before it is sent."""
-    ORIGIN = "max_fetches = 1"
-
-    def test_a_deflate_before_the_rest_is_asked_for(self):
-        self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
-        misses = self.site.metric("misses")
-        self.backend.hold("/page/b")
-        first = self.site.later(self.get, "b")
-        self.backend.wait_for("/page/b", 1)
-        early = self.site.later(self.get)
-        self.site.wait_for_metric("misses", misses + 2)
-        self.site.deflate("page(a)")
-        self.backend.on("/page/a", ranged(BODY.upper()))
-        late = self.site.later(self.get)
-        self.site.wait_for_metric("misses+collapsed", misses + 3)
-        self.backend.release("/page/b")
-        self.assertEqual([r.result(10).status for r in (first, early)], [200, 200])
-        self.assert_whole(late.result(10), BODY.upper())
-        self.assert_whole(self.get(), BODY.upper())
