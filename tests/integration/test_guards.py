@@ -120,6 +120,9 @@ GUARDS = {
     # Only the power cut sees these: what the kernel has outlives a kill.
     "ack-early ": (OLD_AFTER_CUT, [POWERCUT]),
     "sync": (OLD_AFTER_CUT, [POWERCUT]),
+    "unlink-early": ("unlinked before the commit was synced", [
+        "test_powercut.Order."
+        "test_a_body_is_unlinked_after_what_took_its_entry_away_was_synced"]),
     "commit": (OLD_SERVED, [
         "Crash.test_a_deflate_by_admin_outlives_kill_9",
         "Crash.test_a_deflate_by_command_outlives_kill_9",

@@ -11,7 +11,7 @@ import threading
 import time
 
 from backend import page
-from testsite import BUILD, TOKEN, WAIT_S, SiteCase
+from testsite import BUILD, TOKEN, WAIT_S, SiteCase, wait_until
 
 POWERLOG = os.path.join(BUILD, "tests", "support", "powerlog.so")
 POWERCUT = os.path.join(BUILD, "tests", "support", "powercut")
@@ -25,7 +25,8 @@ PROCESSES = 2  # That cut and check.
 ROUND = 100
 CUTTING_S = 60  # After that no further round: a busy machine makes fewer cuts.
 EVICTED = 20  # At least, while it is recorded.
-MARK = 9  # enum powerlog_kind: POWERLOG_MARK.
+OPEN, WRITE, DSYNC, _, SYNCING, SYNCED, _, UNLINK, _, MARK = range(10)  # enum powerlog_kind.
+META_BYTES = 8192  # What LMDB writes there makes a commit count.
 
 ROUTES = """
 [bloat item]
@@ -52,6 +53,71 @@ def body(key, version):
     head = b"%d %d %d\n" % (key, version, length(key))
     start = (key * 31 + version * 7 + len(head)) % 256
     return head + BYTES[start:start + length(key) - len(head)]
+
+
+def recorded_env(log, store):
+    """Of a daemon whose store is recorded."""
+    return {"LD_PRELOAD": POWERLOG, "DORY_POWERLOG": log, "DORY_POWERLOG_DIR": store,
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+
+def records(log):
+    """(kind, file, at, data) of each record."""
+    with open(log, "rb") as f:
+        while len(head := f.read(24)) == 24:
+            kind, length, file, at = struct.unpack("=IIQQ", head)
+            yield kind, file, at, f.read(length)
+
+
+class Order(SiteCase):
+    """What comes before what on the disk, as one daemon without much room does it."""
+    ROUTES = ROUTES
+    LIGHTTPD = False
+    DORY = "workers = 1\nbody_file_min = 40K\nsize = 3M"
+    PAGES = 40
+    BODY = b"x" * 200000
+
+    def setUp(self):
+        super().setUp()
+        self.log = os.path.join(self.site.dir, "record")
+        self.store = os.path.join(self.site.dir, "store")
+        self.backend.default = page(self.BODY)
+        self.site.doryd.stop()
+        self.site.doryds.remove(self.site.doryd)
+        shutil.rmtree(self.store)
+        self.site.doryd = self.site.start_doryd(env=recorded_env(self.log, self.store))
+
+    def files(self):
+        return {name for _, _, names in os.walk(os.path.join(self.store, "bodies"))
+                for name in names if not name.endswith(".tmp")}
+
+    def store_pages(self):
+        """Returns the files of those that were hits: an entry named each of them."""
+        named = set()
+        for number in range(self.PAGES):
+            wait_until(lambda n=number: "dory; hit" in self.site.doryd.ask(
+                "GET", f"/item/{n}").cache_status, "it is stored")
+            named |= self.files()
+        return named
+
+    def test_a_body_is_unlinked_after_what_took_its_entry_away_was_synced(self):
+        named = self.store_pages()
+        self.site.doryd.stop()
+        data, running, covered, checked = None, {}, True, 0
+        for kind, file, at, more in records(self.log):
+            if kind == OPEN and more == b"data.mdb":
+                data = file
+            elif kind in (WRITE, DSYNC) and file == data and at < META_BYTES:
+                covered = kind == DSYNC
+                running.clear()
+            elif kind == SYNCING and file == data:
+                running[at] = True
+            elif kind == SYNCED and running.pop(at, False):
+                covered = True
+            elif kind == UNLINK and more.decode().rpartition("/")[2] in named:
+                self.assertTrue(covered, "unlinked before the commit was synced")
+                checked += 1
+        self.assertGreater(checked, self.PAGES // 2)
 
 
 class PowerCut(SiteCase):
@@ -90,10 +156,8 @@ class PowerCut(SiteCase):
         self.site.doryd.stop()
         self.site.doryds.remove(self.site.doryd)
         shutil.rmtree(os.path.join(self.site.dir, "store"))
-        self.site.doryd = self.site.start_doryd(env={
-            "LD_PRELOAD": POWERLOG, "DORY_POWERLOG": self.log,
-            "DORY_POWERLOG_DIR": os.path.join(self.site.dir, "store"),
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+        self.site.doryd = self.site.start_doryd(
+            env=recorded_env(self.log, os.path.join(self.site.dir, "store")))
         # Each key has one writer, so that its versions come in order.
         calls = [(self.deflate, 0, self.quiet), (self.deflate, 1, self.quiet),
                  (self.write, 2, self.quiet)]
