@@ -86,7 +86,7 @@ static inline void
 desk_free(struct desk *d)
 {
 	static const char *const names[] = { "data.mdb", "lock.mdb", "open.lock", "visited",
-		"clean", "trust" };
+		"clean", "floor", "trust" };
 	char file[64];
 
 	store_reader_free(d->reader);
