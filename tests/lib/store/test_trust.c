@@ -361,8 +361,9 @@ trust_walk(struct shelf *f, bool writing)
 	for (int i = 0; verdict == INSPECTION_LATE && f->store->walk.child != 0; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "p/%d", i % 300);
-		if (writing)
-			ck_assert_int_eq(shelf_insert(f, name, name), 0);
+		int rc = writing ? shelf_insert(f, name, name) : 0;
+		/* A busy machine may let the child wait with its snapshot until nothing is free. */
+		ck_assert(rc == 0 || rc == -ENOSPC);
 		verdict = inspect_ask(&f->store->walk);
 	}
 	return verdict;
