@@ -168,7 +168,8 @@ await_settle(struct flight *f)
 	unsigned failure = await_failure(f);
 	bool useless = f->state >= FLIGHT_HEAD && f->state < FLIGHT_FAILED && !f->storable;
 	bool over = f->state == FLIGHT_WHOLE && f->stored && f->jobs == 0;
-	int rc = f->stores[0].job.rc;
+	/* Before that it is the writer's. */
+	int rc = over ? f->stores[0].job.rc : 0;
 
 	if (f->lease.word == 0)
 		return;
