@@ -308,10 +308,16 @@ class HeldBack(FlowCase):
         self.wait_for_no_flights()
         self.assertFalse(stopped.rest().complete)
 
+
+class TooLarge(FlowCase):
+    """Where nobody is cut off for being slow, as a test is that has other things to do."""
+    DORY = "workers = 2\nmax_object = 2M\nclient_timeout = 1h"
+
     def test_what_is_announced_as_too_large_never_becomes_a_file(self):
-        self.backend.on("/page/big", page(noise(10 * MIB)))
+        body = noise(10 * MIB)
+        self.backend.on("/page/big", page(body))
         for n in (1, 2):
-            self.assert_whole(self.reader("/page/big"), noise(10 * MIB))
+            self.assert_whole(self.reader("/page/big"), body)
             self.assertEqual(self.backend.count("/page/big"), n)
         self.assertEqual(self.site.metric("spilled"), 0)
 
@@ -467,10 +473,10 @@ class Disk(FlowCase):
         r.read(len(first))
         self.break_with("hang")
         gate.set()
-        began = time.monotonic()
-        self.assert_whole(r, first + second)
-        self.assertLess(time.monotonic() - began, 15)  # Two, and what 20 MiB take here.
-        self.assertIn("the disk takes nothing of its body", self.site.doryd.output())
+        self.site.wait_for_metric("store_errors", 1)  # It is given up while the disk still hangs,
+        self.assert_whole(r, first + second)  # and what follows does without.
+        wait_until(lambda: "the disk takes nothing of its body" in self.site.doryd.output(),
+                   "the log says so")
         os.unlink(self.fault)
         self.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
