@@ -1,4 +1,4 @@
-"""test_bench.py -- scripts/bench store measures all it should. What it measures is not for here."""
+"""test_bench.py -- Benches measure all they should. How long things take there is not for here."""
 import os
 import re
 import subprocess
@@ -39,6 +39,22 @@ class Scale(unittest.TestCase):
         self.assertEqual(len(verdicts), len(JUDGED), done.stdout)
         for verdict, what in zip(verdicts, JUDGED):
             self.assertTrue(verdict.startswith(what), verdict)
+
+
+class Herd(unittest.TestCase):
+    def test_a_herd_is_one_fetch_however_its_owner_ends(self):
+        done = subprocess.run(
+            [os.path.join(ROOT, "scripts", "bench"), "herd", "--no-build", "--rounds", "1"],
+            env={**os.environ, "DORY_BUILD": BUILD}, capture_output=True, text=True, timeout=120,
+            check=False)
+        self.assertEqual(done.stderr, "")
+        for what in ("fetches for a herd, most: 1", "clients without their page: 0",
+                     "owner killed: fetches, most: 2",
+                     "owner killed: clients of the others without their page: 0",
+                     "owner stopped for 5 s, deflated, let go: old pages kept: 0"):
+            self.assertIn(f"PASS {what}", done.stdout)
+        self.assertRegex(done.stdout, "(PASS|FAIL) wait added to the fetch, p99: ")
+        self.assertRegex(done.stdout, "(PASS|FAIL) owner killed: until the next fetch, ")
 
 
 if __name__ == "__main__":
