@@ -65,6 +65,7 @@ DocumentRoot "$dir/htdocs"
 ErrorLog "$dir/apache.log"
 $modules
 $user
+KeepAliveTimeout 30
 ServerLimit 2
 ThreadsPerChild 64
 MaxRequestWorkers 128
