@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ASIDE_PATH_MAX = 4096, ASIDE_DEPTH = 16 };
+enum { ASIDE_PATH_MAX = 4096, ASIDE_DEPTH = 16, ASIDE_BLOCK = 512 };
 
 static const char aside_prefix[] = "store.bad-";
 
@@ -48,12 +48,62 @@ aside_remove_older(const char *path)
 	closedir(directory);
 }
 
+/* What it takes of the disk, and what is in it. */
+static uint64_t
+aside_measure(int at, const char *name, int depth)
+{
+	struct stat st;
+	uint64_t sum = 0;
+	const struct dirent *item;
+
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	int fd = S_ISDIR(st.st_mode) && depth > 0
+		     ? openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+		     : -1;
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	if (directory == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return (uint64_t)st.st_blocks * ASIDE_BLOCK;
+	}
+	while ((item = readdir(directory)) != NULL) {
+		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
+			sum += aside_measure(fd, item->d_name, depth - 1);
+	}
+	closedir(directory);
+	return sum;
+}
+
+uint64_t
+aside_bytes(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *item;
+	uint64_t sum = 0;
+
+	while (directory != NULL && (item = readdir(directory)) != NULL) {
+		if (strncmp(item->d_name, aside_prefix, sizeof(aside_prefix) - 1) == 0)
+			sum += aside_measure(dirfd(directory), item->d_name, ASIDE_DEPTH);
+	}
+	if (directory != NULL)
+		closedir(directory);
+	return sum;
+}
+
+void
+aside_drop(const char *path)
+{
+	log_info("store %s: what was set aside is removed: its room is needed", path);
+	aside_remove_older(path);
+}
+
 static int
 aside_move_files(int from, const char *to)
 {
 	/* The data first: without it the rest means nothing. */
 	static const char *const names[] = { "data.mdb", "lock.mdb", "bodies", "visited", "clean",
-		"trust", "floor" };
+		"trust", "floor", "spilled" };
 	int target = openat(from, to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = target < 0 ? -errno : 0;
 

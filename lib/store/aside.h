@@ -4,6 +4,8 @@
 
 #include "base/attributes.h"
 
+#include <stdint.h>
+
 /*
  * Move what a store is made of into path/store.bad-TIME; an older one is removed. Nobody may have
  * the store open.
@@ -12,5 +14,11 @@
  * Returns: 0; -errno.
  */
 int aside_move(const char *path, char *why) NODISCARD;
+
+/* How much of the disk is set aside there: `size` counts it too. */
+uint64_t aside_bytes(const char *path);
+
+/* The new store needs its room. */
+void aside_drop(const char *path);
 
 #endif

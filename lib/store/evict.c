@@ -1,4 +1,5 @@
 /* evict.c -- Who goes when room runs out: SIEVE over the queue, what is dead first. */
+#include "store/aside.h"
 #include "store/bodysweep.h"
 
 #include "base/clock.h"
@@ -230,6 +231,9 @@ evict_unlink(struct store *s)
 	bool more = true;
 	int rc = 0;
 
+	if (s->aside_bytes > 0)
+		aside_drop(s->path);
+	s->aside_bytes = 0;
 	while (rc == 0 && more)
 		rc = bodysweep_doomed(s, clock_wall_s(), linger_s, &more);
 	return rc;
@@ -313,7 +317,7 @@ evict_step(struct store *s, const struct evict_need *need, bool first)
 	}
 	if (c->held_back)
 		return evict_end(&b, -ENOSPC);
-	if (!met && first && c->state.doomed_bytes > 0) {
+	if (!met && first && c->state.doomed_bytes + s->aside_bytes > 0) {
 		change_abort(c);
 		return evict_unlink(s);
 	}

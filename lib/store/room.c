@@ -5,7 +5,7 @@
 
 /*
  * `size` bounds what is on disk: data.mdb at its longest, for LMDB gives no page back, and the body
- * files, those that wait to be unlinked included.
+ * files, those that wait to be unlinked included, and a store that was set aside.
  *
  * Deflates must find room where entries find none any more, and what a transaction frees can be
  * used only two transactions later: a part of the map is kept for these.
@@ -124,7 +124,8 @@ room_measure(struct change *c)
 	const struct store *s = c->store;
 	uint64_t pages = s->size_bytes / s->page_bytes, reserve = room_reserve(pages);
 	uint64_t files =
-	    (c->state.file_bytes + c->state.doomed_bytes + s->spilled_bytes) / s->page_bytes;
+	    (c->state.file_bytes + c->state.doomed_bytes + spilled_sum(s) + s->aside_bytes) /
+	    s->page_bytes;
 	uint64_t live = store_live_pages(s, c->txn), bound = room_tables(s, pages, files);
 	MDB_envinfo info;
 	int dead = 0;

@@ -22,6 +22,7 @@ spill_end(struct store *s, struct store_spill *spill)
 {
 	if (spill->store_id == s->id)
 		s->spilled_bytes -= spill_least(spill->bytes, s->spilled_bytes);
+	spilled_tell(s);
 	XXH3_freeState(spill->hash);
 	spill->hash = NULL;
 	spill->unnamed = false;
@@ -93,7 +94,7 @@ spill_append(struct store *s, struct store_job *job)
 		return job->file.rc;
 	if (spill->bytes + job->body.len > RECORD_BODY_MAX)
 		return -E2BIG;
-	if (s->spilled_bytes + job->body.len > s->size_bytes / SPILL_SHARE)
+	if (!spilled_may(s, job->body.len, s->size_bytes / SPILL_SHARE))
 		return -ENOSPC;
 	rc = health_judge_body(s, bodyfile_fill(spill->fd, job->body, spill->bytes));
 	if (rc != 0)
@@ -101,6 +102,7 @@ spill_append(struct store *s, struct store_job *job)
 	XXH3_64bits_update(spill->hash, job->body.at, job->body.len);
 	spill->bytes += job->body.len;
 	s->spilled_bytes += job->body.len;
+	spilled_tell(s);
 	return 0;
 }
 

@@ -7,8 +7,8 @@
 /*
  * A spilled body is under its temporary name, and locked, until its response is whole: what its
  * process leaves behind when it dies is an orphan like any other (bodyfile.h). Room is made for
- * each piece as it comes; only other processes do not see it until it has an entry. All those of a
- * process together may have a SPILL_SHARE of the store: what is more fails with -ENOSPC.
+ * each piece as it comes, and other processes count it (spilled.c). All those of all processes
+ * together may have a SPILL_SHARE of the store: what is more fails with -ENOSPC.
  */
 enum { SPILL_SHARE = 2 };
 

@@ -353,10 +353,12 @@ store_join(struct store *s, char *why)
 }
 
 static int
-store_open_brink(struct store *s, const struct store_options *options, char *why)
+store_open_shared(struct store *s, const struct store_options *options, char *why)
 {
 	int rc = brink_open(s, options->must_exist, why);
 
+	spilled_open(s, options->must_exist);
+	s->aside_bytes = aside_bytes(s->path);
 	if (rc == 0 && s->made && brink_begin(s) != 0)
 		rc = store_say(s, -EIO, why, "cannot write its file floor");
 	/* Whoever has it open maps another one, and will leave it. */
@@ -396,7 +398,7 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 	if (rc == 0)
 		rc = bodyfile_start(s, options, why);
 	if (rc == 0)
-		rc = store_open_brink(s, options, why);
+		rc = store_open_shared(s, options, why);
 	if (rc == 0 && s->alone)
 		rc = store_adopt(s, why);
 	if (rc == 0)
@@ -488,6 +490,7 @@ store_close(struct store *s)
 	trust_close(s);
 	visited_close(s);
 	brink_close(s);
+	spilled_close(s);
 	free(s->path);
 	free(s);
 }

@@ -59,6 +59,12 @@ struct brink {
 	int64_t said_ms; /* Writer thread only. */
 };
 
+/* spilled.c */
+struct spilled {
+	struct spilled_slot *slots; /* Mapped; NULL: it cannot be had. */
+	struct spilled_slot *mine;  /* NULL: none was free. */
+};
+
 struct store {
 	/* Set once by store_open(). */
 	char *path;
@@ -87,8 +93,10 @@ struct store {
 	struct health health;
 	struct visited visited;
 	struct brink brink;
+	struct spilled spilled;
 	/* Writer thread only. */
 	uint64_t spilled_bytes; /* In files that have no entry yet. */
+	uint64_t aside_bytes;   /* Of the store that was set aside. */
 	/* The thread that opens, looks after it and closes. */
 	struct inspection_walk walk;
 	pthread_t writer;
@@ -198,6 +206,28 @@ uint64_t room_pages(uint64_t bytes);
 /* Take room for an entry, and for its file. Returns false, and takes none, where there is too
  * little. */
 bool room_take(struct change *c, uint64_t bytes, uint64_t file_bytes);
+
+/* ---- spilled.c: what has no entry yet ----------------------------------------------------------
+ */
+
+/*
+ * Each process that may store has a number in the file `spilled`, which all map: what it has
+ * written to files that have no entry yet, and so are in no table. `size` holds for all together.
+ */
+void spilled_open(struct store *s, bool must_exist); /* Its guard is held. */
+void spilled_close(struct store *s);
+
+/* s->spilled_bytes has changed. Writer thread only. */
+void spilled_tell(struct store *s);
+
+/* May so many more be spilled, where all processes together may have `most`? Writer thread only. */
+bool spilled_may(const struct store *s, uint64_t bytes, uint64_t most);
+
+/* Of all processes. Writer thread only. */
+uint64_t spilled_sum(const struct store *s);
+
+/* Stop counting what dead processes had. Returns whether there was any: their files are orphans. */
+bool spilled_forget_dead(struct store *s);
 
 /* ---- visited.c: which entries were hit ------------------------------------------------------- */
 

@@ -82,6 +82,8 @@ writer_check(struct writer *w)
 	    w->store, "checking reader slots", store_error(mdb_reader_check(w->store->env, &dead)));
 	w->doomed = true;
 	w->dead = true;
+	if (spilled_forget_dead(w->store))
+		w->walk_ms = 0;
 	writer_log(w->store, "deflating what dead processes announced", intent_recover(w->store));
 }
 

@@ -26,8 +26,8 @@ WELL_S = 1.0  # A second after its fault ended a store is well;
 ANEW_S = 2.0  # two where what is on disk had to be looked at, or others had to leave it, first.
 GONE_S = 5.0  # How long a daemon may take to let go of what it needs no more.
 PAUSE_S = 0.005
-STORE_FILES = {"bodies", "clean", "data.mdb", "floor", "leases", "lock.mdb", "open.lock", "trust",
-               "visited"}
+STORE_FILES = {"bodies", "clean", "data.mdb", "floor", "leases", "lock.mdb", "open.lock", "spilled",
+               "trust", "visited"}
 
 
 class Witness(threading.Thread):

@@ -190,7 +190,7 @@ main(int argc, char **argv)
 	store_reader_free(b.reader);
 	store_close(b.store);
 	static const char *const files[] = { "data.mdb", "lock.mdb", "open.lock", "visited",
-		"clean", "floor", "trust" };
+		"clean", "floor", "spilled", "trust" };
 	for (size_t i = 0; i < COUNT(files); i++) {
 		snprintf(file, sizeof(file), "%s/%s", b.path, files[i]);
 		unlink(file);

@@ -86,7 +86,7 @@ static inline void
 desk_free(struct desk *d)
 {
 	static const char *const names[] = { "data.mdb", "lock.mdb", "open.lock", "visited",
-		"clean", "floor", "trust" };
+		"clean", "floor", "spilled", "trust" };
 	char file[64];
 
 	store_reader_free(d->reader);

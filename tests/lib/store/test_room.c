@@ -1,6 +1,7 @@
 /* test_room.c -- The cap holds, and there is always room for what must have it. */
 #include "fill.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -15,6 +16,58 @@ START_TEST(the_cap_holds_whatever_is_stored)
 		if (i % 50 == 0)
 			ck_assert_uint_le(fill_disk_bytes(f), SMALL + SMALL / 100);
 		ck_assert(fill_has(f, i));
+	}
+	ck_assert(!fill_has(f, 0));
+	shelf_free(f);
+}
+END_TEST
+
+static void
+room_set_aside(struct shelf *f)
+{
+	char path[64];
+
+	shelf_close(f);
+	snprintf(path, sizeof(path), "%s/data.mdb", f->path);
+	int fd = open(path, O_WRONLY);
+	for (int at = 0; at < 2; at++)
+		ck_assert_int_eq(pwrite(fd, "garbage garbage ", 16, at * 4096L + 16), 16);
+	close(fd);
+	shelf_open(f);
+}
+
+static bool
+room_is_aside(const struct shelf *f)
+{
+	char command[96];
+
+	snprintf(command, sizeof(command), "ls -d %s/store.bad-* >/dev/null 2>&1", f->path);
+	return system(command) == 0;
+}
+
+START_TEST(what_is_set_aside_counts_and_goes_when_its_room_is_needed)
+{
+	struct shelf *f = fill_shelf(_i == 0 ? 0 : 16384);
+	int n = 0;
+
+	for (int i = 0; i < 60; i++)
+		ck_assert_int_eq(fill_put(f, i, BODY, 0), 0);
+	room_set_aside(f);
+	ck_assert(room_is_aside(f));
+	ck_assert_uint_gt(f->store->aside_bytes, 60 * BODY);
+	for (; room_is_aside(f) && n < 500; n++) {
+		ck_assert_int_eq(fill_put(f, n, BODY, 0), 0);
+		if (n % 8 == 0)
+			ck_assert_uint_le(fill_disk_bytes(f), SMALL + SMALL / 100);
+	}
+	/* As long as there was room, it was kept; and nothing had to go for it. */
+	ck_assert_int_gt(n, 40);
+	for (int i = 0; i < n; i++)
+		ck_assert(fill_has(f, i));
+	for (int i = n; i < 300; i++) {
+		ck_assert_int_eq(fill_put(f, i, BODY, 0), 0);
+		if (i % 20 == 0)
+			ck_assert_uint_le(fill_disk_bytes(f), SMALL + SMALL / 100);
 	}
 	ck_assert(!fill_has(f, 0));
 	shelf_free(f);
@@ -229,6 +282,7 @@ main(void)
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, the_cap_holds_whatever_is_stored, 0, 2);
+	tcase_add_loop_test(tests, what_is_set_aside_counts_and_goes_when_its_room_is_needed, 0, 2);
 	tcase_add_test(tests, a_full_map_costs_one_batch_and_one_try_more);
 	tcase_add_loop_test(tests, a_full_store_still_removes, 0, 2);
 	tcase_add_test(tests, a_full_store_still_deflates);

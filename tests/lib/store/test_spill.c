@@ -1,9 +1,12 @@
 /* test_spill.c -- Bodies that become files while they arrive: stored, discarded, bounded, swept. */
 #include "shelf.h"
+#include "store/bodyfile.h"
 #include "store/bodysweep.h"
 #include "store/spill.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 enum { PIECE = 40000, PIECES = 5, SIZE = PIECE * PIECES, MIN = 65536 };
 
@@ -182,6 +185,65 @@ START_TEST(all_that_is_spilling_has_a_share_of_the_store)
 }
 END_TEST
 
+/* Another process, with so many bytes in a file of no entry; it stays so until it is killed. */
+static pid_t
+spill_elsewhere(const struct shelf *f, size_t bytes)
+{
+	int ends[2];
+	char said;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct shelf *own = calloc(1, sizeof(*own));
+		struct store_spill spill = { 0 };
+		*own = *f;
+		own->store = NULL;
+		shelf_open(own);
+		ck_assert_int_eq(
+		    spill_add(own, &spill, (struct slice){ calloc(1, bytes), bytes }), 0);
+		ck_assert_int_eq(write(ends[1], "o", 1), 1);
+		pause();
+		_exit(1);
+	}
+	ck_assert_int_eq(read(ends[0], &said, 1), 1);
+	close(ends[0]);
+	close(ends[1]);
+	return child;
+}
+
+START_TEST(processes_that_spill_at_once_share_the_share)
+{
+	struct shelf *f = spill_shelf_new();
+	struct store_spill spill = { 0 };
+	uint64_t most = f->store->size_bytes / SPILL_SHARE;
+	char *bytes = calloc(1, most);
+	struct change c;
+
+	ck_assert_int_eq(change_begin(f->store, &c), 0);
+	uint64_t room = c.file_room;
+	change_abort(&c);
+	pid_t child = spill_elsewhere(f, most - 10);
+	ck_assert_int_eq(change_begin(f->store, &c), 0);
+	ck_assert_uint_le(c.file_room, room - (most - 10) + BODYFILE_BLOCK);
+	change_abort(&c);
+	ck_assert_int_eq(spill_add(f, &spill, (struct slice){ bytes, 10 }), 0);
+	ck_assert_int_eq(spill_add(f, &spill, (struct slice){ bytes, 1 }), -ENOSPC);
+	/* It counts until it is known to be gone, and its file to be nobody's. */
+	ck_assert(!spilled_forget_dead(f->store));
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert_int_eq(spill_add(f, &spill, (struct slice){ bytes, 1 }), -ENOSPC);
+	ck_assert(spilled_forget_dead(f->store));
+	ck_assert(!spilled_forget_dead(f->store));
+	ck_assert_int_eq(spill_add(f, &spill, (struct slice){ bytes, most - 10 }), 0);
+	spill_discard(f, &spill);
+	store_spill_close(&spill);
+	free(bytes);
+	shelf_free(f);
+}
+END_TEST
+
 static uint64_t spill_disk;
 
 static int
@@ -271,6 +333,7 @@ main(void)
 	tcase_add_test(tests, what_is_discarded_may_be_read_on_and_leaves_no_file);
 	tcase_add_test(tests, what_is_let_go_of_is_swept);
 	tcase_add_test(tests, a_spilled_body_that_was_deflated_leaves_no_file);
+	tcase_add_test(tests, processes_that_spill_at_once_share_the_share);
 	tcase_add_test(tests, all_that_is_spilling_has_a_share_of_the_store);
 	tcase_add_test(tests, a_full_store_makes_room_for_what_spills);
 	tcase_add_test(tests, what_was_spilled_in_another_store_is_not_this_one_s);
