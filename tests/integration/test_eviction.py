@@ -1,20 +1,14 @@
 """test_eviction.py -- A store much smaller than the traffic: never too large, never in the way."""
 import os
 import random
+import time
 
 from backend import page
-from testsite import SiteCase, wait_until
+from ordeal import ROUTES, FaultCase
+from testsite import wait_until
 
 SIZE = 16 << 20
 TRAFFIC = 5 * SIZE
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
 
 
 def body(name):
@@ -23,7 +17,7 @@ def body(name):
     return chance.randbytes(64) * (chance.choice((16, 64, 320, 1600, 3200)))
 
 
-class Eviction(SiteCase):
+class Eviction(FaultCase):
     ROUTES = ROUTES
     LIGHTTPD = False
     DORY = f"workers = 2\nsize = {SIZE >> 20}M\nbody_file_min = 64K\nmax_object = 1G"
@@ -31,6 +25,7 @@ class Eviction(SiteCase):
     def setUp(self):
         super().setUp()
         self.backend.default = lambda r: page(body(r.path))
+        self.backend.on("/page/passing", page(body("/page/passing"), cache_control="no-store"))
 
     def on_disk(self):
         """What the store takes: every file, as long as it is or as many blocks as it has."""
@@ -47,10 +42,16 @@ class Eviction(SiteCase):
                     taken += st.st_blocks * 512
         return taken
 
-    def get(self, name):
-        r = self.site.doryd.ask("GET", "/page/" + name)
+    def get(self, name, doryd=None):
+        began = time.monotonic()
+        r = (doryd or self.site.doryd).ask("GET", "/page/" + name)
+        self.assertLess(time.monotonic() - began, self.ANSWER_S)
         self.assertEqual((r.status, r.body), (200, body("/page/" + name)))
         return r
+
+    def catch_up(self):
+        """What was asked for last is stored."""
+        wait_until(lambda: "dory; hit" in self.get("last").cache_status, "it is stored")
 
     def fill(self):
         """Five times what it holds, with one page asked for again and again."""
@@ -66,13 +67,17 @@ class Eviction(SiteCase):
 
     def test_five_times_its_size_passes_through_and_the_hot_page_stays(self):
         wait_until(lambda: "dory; hit" in self.get("hot").cache_status, "the hot page is a hit")
-        hot = self.fill()
+        with self.ordeal() as ordeal:
+            hot = self.fill()
+            ordeal.mend(self.catch_up)
         self.assertGreater(sum(hot), 0.95 * len(hot))
         self.assertGreater(self.site.metric("evicted"), 100)
         self.assertLessEqual(self.on_disk(), SIZE * 1.01)
 
     def test_a_full_store_takes_deflates_and_new_pages(self):
-        self.fill()
+        with self.ordeal() as ordeal:
+            self.fill()
+            ordeal.mend(self.catch_up)
         self.site.deflate("page(*)")
         self.assert_fetched(self.get("hot"))
         wait_until(lambda: "dory; hit" in self.get("new").cache_status, "a new page is a hit")
