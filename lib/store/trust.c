@@ -292,7 +292,18 @@ trust_sequence(const struct store *s)
 	return rc == 0 ? state.sequence : 0;
 }
 
-/* On disk before anything else is: after a power cut it tells which file it is about. */
+/* After a power cut the mark must tell which file it is about: once that is on disk, it does. */
+static bool
+trust_names(const struct store *s)
+{
+	struct trust_mark mark;
+	mdb_filehandle_t fd;
+	struct stat st;
+
+	return trust_get(s->trust_fd, TRUST_COMMIT, &mark) && mdb_env_get_fd(s->env, &fd) == 0 &&
+	       fstat(fd, &st) == 0 && mark.inode == st.st_ino;
+}
+
 void
 trust_open(struct store *s, bool first, bool must_exist)
 {
@@ -302,9 +313,10 @@ trust_open(struct store *s, bool first, bool must_exist)
 	s->boot = trust_boot();
 	if (!first || s->trust_fd < 0)
 		return;
+	bool named = trust_names(s);
 	/* What was said of another file, or of another run of the kernel, is over. */
 	(void)!pwrite(s->trust_fd, &none, sizeof(none), TRUST_CONDEMNATION * (off_t)sizeof(none));
 	trust_commit_ended(s, trust_sequence(s));
-	if (fdatasync(s->trust_fd) == 0)
+	if (!named && fdatasync(s->trust_fd) == 0)
 		(void)!place_sync(s->path);
 }
