@@ -28,7 +28,14 @@ RUN_LIMIT_S = 150
 INSTALL_LIMIT_S = 240
 AGAIN_AT_MOST = 12
 INSTALLED = os.path.join(testsite.ROOT, "build-conformance")
-SERVERS = {"lighttpd": testsite.Lighttpd, "apache": testsite.Apache}
+
+
+class PatientApache(testsite.Apache):
+    """The suite pauses for six seconds, and would lose connections that are closed meanwhile."""
+    KEEP_ALIVE_S = 30
+
+
+SERVERS = {"lighttpd": testsite.Lighttpd, "apache": PatientApache}
 DORY = "workers = 2\nclient_cache_control = honour"
 ROUTES = """
 [bloat page]

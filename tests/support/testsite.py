@@ -65,7 +65,7 @@ DocumentRoot "$dir/htdocs"
 ErrorLog "$dir/apache.log"
 $modules
 $user
-KeepAliveTimeout 30
+KeepAliveTimeout $keep_alive
 ServerLimit 2
 ThreadsPerChild 64
 MaxRequestWorkers 128
@@ -212,6 +212,8 @@ class Apache(Process):
     given. Started by root its children are www-data, which may use the socket by its group.
     """
 
+    KEEP_ALIVE_S = 5  # As it is by default: a page that breaks off ends with its connection.
+
     def __init__(self, folder, address, more=None):
         if more is None:
             with open(os.path.join(ROOT, "config", "apache.conf")) as f:
@@ -226,7 +228,7 @@ class Apache(Process):
             self.port = free_port()
             with open(conf, "w") as f:
                 f.write(string.Template(APACHE).substitute(
-                    dir=folder, port=self.port, modules=self._modules(), more=more,
+                    dir=folder, port=self.port, keep_alive=self.KEEP_ALIVE_S, modules=self._modules(), more=more,
                     user="User www-data\nGroup www-data" if os.geteuid() == 0 else ""))
             super().__init__(["apache2", "-D", "FOREGROUND", "-f", conf],
                              os.path.join(folder, "apache.out"))
