@@ -59,7 +59,7 @@ delivery_put_age(const struct flight *f, struct buf *out)
 static enum range_verdict
 delivery_put_range(struct flight *f, struct exchange *x, struct buf *out)
 {
-	const struct store_entry entry = { .status = f->status,
+	struct store_entry entry = { .status = f->status,
 		.head = delivery_fields(f, x),
 		.etag = f->etag,
 		.last_modified = f->last_modified,
@@ -67,8 +67,8 @@ delivery_put_range(struct flight *f, struct exchange *x, struct buf *out)
 		.body_bytes = spool_end(f) };
 	struct range_set set = { 0 };
 
-	if (f->plan.action != PLAN_CACHE || f->status != 200 || f->state != FLIGHT_WHOLE ||
-	    f->end != FETCH_WHOLE || !spool_has_all(f))
+	if (f->plan.action != PLAN_CACHE || f->state != FLIGHT_WHOLE || f->end != FETCH_WHOLE ||
+	    !spool_has_all(f) || (f->status != 200 && !part_serves(f, x, &entry)))
 		return RANGE_WHOLE;
 	enum range_verdict verdict = reply_range(x, &entry, &set, out);
 	if (verdict == RANGE_WHOLE || verdict == RANGE_SEVERAL)

@@ -76,10 +76,13 @@ flight_is_stale(const struct flight *f)
 static bool
 flight_fits(struct flight *f, struct exchange *x)
 {
+	struct store_entry part;
+
 	if (!flight_is_of(f, x))
 		return false;
-	/* A part is for who asked for just that. */
-	if (f->range.at != NULL && !f->completes && !slice_equal(f->range, x->range))
+	/* A part is for who asked for just that, and, once it is here, for what lies within it. */
+	bool same = slice_equal(f->range, x->range) && f->state < FLIGHT_WHOLE;
+	if (f->range.at != NULL && !f->completes && !same && !part_serves(f, x, &part))
 		return false;
 	if (f->state < FLIGHT_HEAD)
 		return true;

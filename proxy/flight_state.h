@@ -316,6 +316,10 @@ int part_end(struct flight *f) NODISCARD;
 /* Is what is to be stored a part, and not yet the whole? */
 bool part_is_stored(const struct flight *f);
 
+/* Is all that x asks for within the part, which is on its way to the store? Then `entry` is what it
+ * will find there, but for its body. */
+bool part_serves(const struct flight *f, const struct exchange *x, struct store_entry *entry);
+
 /* Head and body to store, with the part that was there already. Returns 0; -ENOMEM. */
 int part_fill_job(struct flight *f, struct store_job *job) NODISCARD;
 

@@ -261,6 +261,12 @@ part_complete(struct flight *f, struct http_response *response)
 	return f->part.first > 0 ? 0 : spool_append(f, f->part.bytes.at, f->part.bytes.len);
 }
 
+static bool
+part_is_wrong_length(const struct flight *f, uint64_t length)
+{
+	return f->completes ? length != f->content.length : length > f->content.length;
+}
+
 int
 part_take_head(struct flight *f, const struct answer *answer, struct http_response *response)
 {
@@ -268,11 +274,10 @@ part_take_head(struct flight *f, const struct answer *answer, struct http_respon
 	unsigned status = response->status;
 	struct range_content *c = &f->content;
 
-	/* RFC 9110 section 14.4: what contradicts itself is nowhere to be put. Is the length wrong,
-	 * or where it begins? Nobody can tell, so it is for who asked, and for nobody else. */
+	/* Is the length wrong, or where it begins? It is for who asked, and for nobody else. */
 	if (status != PART_STATUS ||
 	    range_read_content(part_field(fields, SLICE("content-range")), c) != 0 ||
-	    (answer->has_length && answer->length != c->length))
+	    (answer->has_length && part_is_wrong_length(f, answer->length)))
 		*c = (struct range_content){ 0 };
 	if (f->completes)
 		return part_complete(f, response);
@@ -303,13 +308,28 @@ part_has_room(const struct flight *f, uint64_t end)
 	return !f->completes || end <= part_expected_end(f);
 }
 
+/*
+ * Fewer bytes than announced, and no fault of the connection's: they are where it says that they
+ * begin, as whoever received them would have it. Nothing is ever joined to them, for without a
+ * strong validator nothing can be.
+ */
+static void
+part_take_fewer(struct flight *f)
+{
+	uint64_t end = spool_end(f);
+
+	if (!f->completes && end > 0 && end < f->content.length &&
+	    range_validator(f->etag, f->last_modified, f->response_s).at == NULL)
+		f->content.length = end;
+}
+
 int
 part_end(struct flight *f)
 {
-	bool exact = spool_end(f) == part_expected_end(f);
-
 	if (f->content.complete == 0)
 		return 0;
+	part_take_fewer(f);
+	bool exact = spool_end(f) == part_expected_end(f);
 	f->storable = f->storable && exact;
 	if (!f->completes)
 		return 0;
@@ -406,4 +426,22 @@ part_fill_job(struct flight *f, struct store_job *job)
 	rc = rc == 0 ? buf_error(&out) : rc;
 	buf_free(&out);
 	return rc == 0 && job->head.at == NULL ? -ENOMEM : rc;
+}
+
+bool
+part_serves(const struct flight *f, const struct exchange *x, struct store_entry *entry)
+{
+	const struct store_job *job = &f->stores[0].job;
+
+	/* Where it was joined to another, it is not what the flight has. */
+	if (!f->stored || !part_is_stored(f) || x == f->leader || job->status != PART_STATUS ||
+	    job->body.at != f->body.fresh.data)
+		return false;
+	*entry = (struct store_entry){ .status = job->status,
+		.head = job->head,
+		.etag = f->etag,
+		.last_modified = f->last_modified,
+		.response_s = f->response_s,
+		.body_bytes = job->body.len };
+	return part_holds(x, entry);
 }

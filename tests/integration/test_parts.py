@@ -3,7 +3,7 @@ import re
 import threading
 
 from backend import page, raw
-from testsite import SiteCase
+from testsite import SiteCase, wait_until
 
 ROUTES = """
 [bloat page]
@@ -160,7 +160,10 @@ class Parts(PartsCase):
     def test_a_part_that_contradicts_itself_is_passed_on_and_not_kept(self):
         for n, answer in enumerate((
                 part(BODY, 4, 8, status=206, of=10),
-                page(b"01234", status=206, content_range="bytes 4-9/10"),
+                page(b"012345", status=206, content_range="bytes 4-8/10"),
+                page(b"01234", status=206, etag=ETAG, content_range="bytes 4-9/10"),
+                page(b"01234", status=206, last_modified=OLD_DATE, content_range="bytes 4-9/10"),
+                page(b"", status=206, content_range="bytes 4-9/10"),
                 page(b"01234", status=206, content_range="bytes 4-8/*"),
                 page(b"01234", status=206, content_range="bytes 8-4/10"),
                 page(b"01234", status=206, content_range="bytes 6-10/10"),
@@ -175,7 +178,21 @@ class Parts(PartsCase):
                                  dict(answer.headers).get("Content-Range"))
             if n > 0:
                 self.assertEqual(self.backend.count("/page/" + name), 2, name)
-        self.assertEqual(len(self.site.entries()), 1)
+        wait_until(lambda: len(self.site.entries()) == 1, "the one that is as it says is stored")
+
+    def test_fewer_bytes_than_announced_are_where_they_are_said_to_begin(self):
+        odd = page(b"01234", status=206, content_range="bytes 4-9/10")
+        self.backend.on("/page/a", odd)
+        r = self.get_stored(1, range="bytes=-5")
+        self.assertEqual((r.body, r.header("Content-Range")), (b"01234", "bytes 4-9/10"))
+        for value, first, body in (("bytes=6-8", 6, b"234"), ("bytes=4-4", 4, b"0")):
+            r = self.get(range=value)
+            self.assert_hit(r)
+            self.assertEqual((r.status, r.body), (206, body))
+            self.assertEqual(r.header("Content-Range"), f"bytes {first}-{first + len(body) - 1}/10")
+        # What is not there is not in the part, however it was announced.
+        for value in ("bytes=-1", "bytes=6-", "bytes=-5", "bytes=9-9"):
+            self.assert_fetched(self.get(range=value))
 
     def test_a_chunked_part_counts_only_as_long_as_it_says(self):
         head = (b"HTTP/1.1 206 Part\r\nETag: \"v1\"\r\nTransfer-Encoding: chunked\r\n"
@@ -383,6 +400,15 @@ class Parts(PartsCase):
         self.assert_part(other.result(10), 5, 8)
         self.assert_whole(whole.result(10))
         self.assertEqual(self.backend.count("/page/a"), 3)
+
+    def test_what_lies_in_a_part_that_is_just_being_stored_is_not_fetched(self):
+        for n in range(30):  # At once: the part is here, and not yet in the store.
+            name = f"new{n}"
+            self.backend.on("/page/" + name, ranged())
+            self.get(name, range="bytes=5-14")
+            for value, first, last in (("bytes=6-8", 6, 8), ("bytes=5-14", 5, 14)):
+                self.assert_part(self.get(name, range=value), first, last)
+            self.assertEqual(self.backend.count("/page/" + name), 1)
 
     def test_who_asks_while_a_part_is_completed_gets_the_whole(self):
         self.backend.on("/page/a", ranged())
