@@ -154,6 +154,7 @@ class OneCopy(FlowCase):
         most = 0
         while self.site.metric("stored") < 1:  # All of it has come, and nobody has read any.
             most = max(most, private_bytes(self.site.doryd.pid))
+            self.assertEqual(self.site.metric("store_errors"), 0, "it will not be stored")
             time.sleep(0.01)
         for r in readers:
             r.read(256 << 10)
@@ -284,7 +285,7 @@ class Pace(FlowCase):
 
 
 class HeldBack(FlowCase):
-    DORY = "workers = 2\nmax_object = 2M\nclient_timeout = 300ms"
+    DORY = "workers = 2\nmax_object = 2M\nclient_timeout = 1s"
 
     def test_who_holds_a_response_back_too_long_is_cut_and_the_others_go_on(self):
         body = noise(MIB)
