@@ -128,6 +128,8 @@ GUARDS = {
         "Crash.test_a_deflate_by_command_outlives_kill_9",
         "Crash.test_a_deflate_by_write_outlives_kill_9",
         "Crash.test_deflates_outlive_kill_9_at_once_ten_times"]),
+    "put-back": ("it was deflated", [
+        "test_store_faults.Away.test_a_copy_of_it_that_is_older_brings_nothing_back"]),
     "brink": ("it was deflated", [
         "test_store_hostile.StoppedReader.test_deflates_find_no_room_and_hold_all_the_same"]),
     "intent": (OLD_SERVED, ["Crash.test_a_write_cut_off_by_kill_9_counts_as_done"]),
