@@ -1,4 +1,6 @@
-/* evict.c -- Who goes when room runs out: SIEVE over the queue, what is dead first. */
+/* evict.c -- Who goes when room runs out: SIEVE over the queue. */
+#include "store/evict.h"
+
 #include "store/aside.h"
 #include "store/bodysweep.h"
 
@@ -16,32 +18,19 @@
  * looks at few enough entries that a deflate behind it does not wait long.
  */
 enum {
-	EVICT_FREED = 400,
 	EVICT_LOOKS = 2048,
 	EVICT_BATCHES = 4096,   /* For one set of jobs: an end, where others take what we free. */
 	EVICT_AHEAD = 256,      /* Pages made free beyond what is asked for: the next ones' room; */
 	EVICT_AHEAD_SHARE = 64, /* but of a small store no more than this part. */
-	EVICT_SEARCH = 512,
-	EVICT_DEAD_S = 60,
 };
 
 /* Where body files linger all the same, this part of the store may do so, for those that come
  * meanwhile to find room. */
 enum { EVICT_LINGER_SHARE = 32 };
 
-enum evict_half { EVICT_PAGES, EVICT_FILES };
-
-/* One transaction's work. */
-struct evict_batch {
-	struct change change;
-	int64_t now_s;
-	unsigned looks, gone, living, dead;
-};
-
 /* ---- One entry ------------------------------------------------------------------------------ */
 
-/* Deflated, or too old for anything it could still be used for. */
-static bool
+bool
 evict_is_dead(const struct judge_view *view, const struct store_entry *e, int64_t now_s)
 {
 	const struct storing *aging = &e->aging;
@@ -56,8 +45,7 @@ evict_is_dead(const struct judge_view *view, const struct store_entry *e, int64_
 	       judge_in(view, STORE_DOOR_HIT, e->sequence, &key, e->tags).life == STORE_DEAD;
 }
 
-/* The hand is at `number`, which is `name`'s. */
-static int
+int
 evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name, bool spare)
 {
 	struct change *c = &b->change;
@@ -85,14 +73,13 @@ evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name
 
 /* ---- The hand ------------------------------------------------------------------------------- */
 
-static bool
+bool
 evict_is_in(enum evict_half half, uint64_t number)
 {
 	return (number & entry_queue_files) == (half == EVICT_FILES ? entry_queue_files : 0);
 }
 
-/* The first row of the half from `*number` on. Returns: 0; -ENOENT; -EIO. */
-static int
+int
 evict_seek(const struct store *s, MDB_txn *txn, enum evict_half half, uint64_t *number,
     struct entry_name *name)
 {
@@ -156,14 +143,14 @@ evict_turn(struct evict_batch *b, enum evict_half half, uint64_t pages)
 	return rc;
 }
 
-static int
+int
 evict_begin(struct store *s, struct evict_batch *b)
 {
 	*b = (struct evict_batch){ .now_s = clock_wall_s() };
 	return change_begin(s, &b->change);
 }
 
-static int
+int
 evict_end(struct evict_batch *b, int rc)
 {
 	/* What was done before the queue ran out stays done. */
@@ -400,101 +387,4 @@ evict_batch(struct store *s)
 	if (rc == 0 && b.change.trash_rows > 0)
 		rc = evict_sweep(s);
 	return rc == 0 ? evict_turn_over(s) : rc;
-}
-
-/* ---- The dead ------------------------------------------------------------------------------- */
-
-/* Look without the write lock: which rows are of dead entries? Returns how many. */
-static size_t
-evict_search_some(
-    const struct store *s, MDB_txn *txn, struct evict_search *search, uint64_t *dead, bool *more)
-{
-	struct meta_state state;
-	struct judge_view view = { s, txn, &state };
-	int64_t now_s = clock_wall_s();
-	struct entry_name name;
-	struct record record;
-	size_t n = 0;
-	int rc = meta_read(s, txn, &state);
-
-	for (unsigned i = 0; rc == 0 && i < EVICT_SEARCH; i++) {
-		uint64_t number = search->next;
-		enum evict_half half = evict_is_in(EVICT_FILES, number) ? EVICT_FILES : EVICT_PAGES;
-		rc = evict_seek(s, txn, half, &number, &name);
-		if (rc == -ENOENT && half == EVICT_PAGES) {
-			search->next = entry_queue_files;
-			rc = 0;
-			continue;
-		}
-		if (rc != 0)
-			break;
-		search->next = number + 1;
-		if (entry_get(s, txn, &name, &record) == 0 &&
-		    evict_is_dead(&view, &record.entry, now_s))
-			dead[n++] = number;
-	}
-	*more = rc == 0;
-	return n;
-}
-
-/* They are looked at again, under the lock. */
-static int
-evict_remove(struct store *s, const uint64_t *dead, size_t n)
-{
-	struct evict_batch b;
-	struct entry_name name;
-	int rc = evict_begin(s, &b);
-
-	if (rc != 0)
-		return rc;
-	if (b.change.held_back)
-		return evict_end(&b, -ENOSPC);
-	for (size_t i = 0; rc == 0 && i < n && b.change.freed + b.gone < EVICT_FREED; i++) {
-		enum evict_half half =
-		    evict_is_in(EVICT_FILES, dead[i]) ? EVICT_FILES : EVICT_PAGES;
-		uint64_t number = dead[i];
-		rc = evict_seek(s, b.change.txn, half, &number, &name);
-		if (rc == 0 && number == dead[i])
-			rc = evict_look(&b, number, &name, true);
-		else if (rc == -ENOENT)
-			rc = 0;
-	}
-	return evict_end(&b, rc);
-}
-
-/* Is it so full that the dead had better go before the living must? */
-static bool
-evict_is_worth_it(const struct store *s, MDB_txn *txn)
-{
-	struct meta_state state;
-
-	if (meta_read(s, txn, &state) != 0)
-		return false;
-	uint64_t used = store_live_pages(s, txn) * s->page_bytes + state.file_bytes;
-	return used > s->size_bytes / 4 * 3;
-}
-
-bool
-evict_dead(struct store *s, struct evict_search *search)
-{
-	uint64_t dead[EVICT_SEARCH];
-	int64_t now_s = clock_wall_s();
-	bool more = false;
-	size_t n = 0;
-	MDB_txn *txn;
-
-	if (search->next == 0 && now_s >= search->began_s && now_s - search->began_s < EVICT_DEAD_S)
-		return false;
-	if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
-		return false;
-	if (search->next == 0)
-		search->began_s = now_s;
-	if (evict_is_worth_it(s, txn))
-		n = evict_search_some(s, txn, search, dead, &more);
-	mdb_txn_abort(txn);
-	if (n > 0 && evict_remove(s, dead, n) != 0)
-		more = false;
-	if (!more)
-		search->next = 0;
-	return more;
 }

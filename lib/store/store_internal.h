@@ -271,7 +271,7 @@ struct evict_search {
  *
  * Returns whether there is more to look at.
  */
-bool evict_dead(struct store *s, struct evict_search *search);
+bool evictdead_run(struct store *s, struct evict_search *search);
 
 /* ---- chunk.c: heads and bodies that do not fit their record ---------------------------------- */
 

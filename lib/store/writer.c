@@ -112,7 +112,7 @@ writer_tidy(struct writer *w)
 		writer_log(w->store, "pruning deflates", prune_run(w->store));
 	w->prune = false;
 	if (w->dead)
-		w->dead = evict_dead(w->store, &w->search);
+		w->dead = evictdead_run(w->store, &w->search);
 	if (w->sweep)
 		writer_log(w->store, "deleting old bodies", trash_sweep(w->store, &w->sweep));
 }

@@ -108,13 +108,13 @@ START_TEST(the_dead_are_found_before_the_living_must_go)
 	shelf_deflate(f, "p/100", false);
 	ck_assert(fill_has(f, 100));
 	store_read_end(f->reader);
-	while (evict_dead(f->store, &search))
+	while (evictdead_run(f->store, &search))
 		continue;
 	ck_assert(!fill_has(f, 100) && fill_has(f, 99) && fill_has(f, 101));
 	/* Not again at once. */
 	shelf_deflate(f, "p/101", false);
 	store_read_end(f->reader);
-	ck_assert(!evict_dead(f->store, &search));
+	ck_assert(!evictdead_run(f->store, &search));
 	ck_assert(fill_has(f, 101));
 	shelf_free(f);
 }

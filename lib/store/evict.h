@@ -1,0 +1,50 @@
+/* evict.h -- Who goes when room runs out: SIEVE over the queue. */
+#ifndef DORY_STORE_EVICT_H
+#define DORY_STORE_EVICT_H
+
+#include "store/store_internal.h"
+
+/* What evict.c and evictdead.c share: one transaction, and the rows of the queue. */
+
+/* Few enough that LMDB keeps the list of the pages a transaction freed on one page of its own. */
+enum { EVICT_FREED = 400 };
+
+enum evict_half { EVICT_PAGES, EVICT_FILES };
+
+/* One transaction's work. */
+struct evict_batch {
+	struct change change;
+	int64_t now_s;
+	unsigned looks, gone, living, dead;
+};
+
+/* Take LMDB's lock. Returns as change_begin(). */
+int evict_begin(struct store *s, struct evict_batch *b) NODISCARD;
+
+/*
+ * Commit, and count who went.
+ *
+ * rc:      how the batch went so far: -ENOENT where the queue ran out.
+ * Returns: as change_commit(), or rc, and nothing happened.
+ */
+int evict_end(struct evict_batch *b, int rc) NODISCARD;
+
+/* Deflated, or too old for anything it could still be used for. */
+bool evict_is_dead(const struct judge_view *view, const struct store_entry *e, int64_t now_s);
+
+bool evict_is_in(enum evict_half half, uint64_t number);
+
+/* The first row of the half from `*number` on. Returns: 0; -ENOENT; -EIO. */
+int evict_seek(const struct store *s, MDB_txn *txn, enum evict_half half, uint64_t *number,
+    struct entry_name *name) NODISCARD;
+
+/*
+ * Decide on the entry with that number, `name`'s: it is spared, or goes.
+ *
+ * spare:   it goes only if it is dead.
+ * Returns: 0; LMDB failed.
+ */
+int evict_look(
+    struct evict_batch *b, uint64_t number, const struct entry_name *name, bool spare) NODISCARD;
+
+#endif
