@@ -166,6 +166,9 @@ class PowerCut(SiteCase):
         for thread in threads:
             thread.start()
         self.stop.wait(SECONDS * 2 / 3)
+        # A slow machine or build takes longer until enough entries went.
+        wait_until(lambda: self.stop.is_set() or self.site.metric("evicted") > EVICTED,
+                   "entries go")
         self.quiet.set()
         self.stop.wait(SECONDS / 3)
         self.stop.set()
