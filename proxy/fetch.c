@@ -72,9 +72,10 @@ fetch_on_header(char *bytes, size_t size, size_t n, void *context)
 }
 
 /*
- * libcurl shows each line of the head here (CURLOPT_HEADER) before it takes it apart. Before 8.1.1
- * a handle used again remembers the last field of the answer before, and appends a folded line that
- * comes first in the next to freed memory (curl issue 11101): it is refused in time.
+ * Before libcurl 8.1.1 a handle used again remembers the last field of the answer before, and
+ * appends a folded line that comes first in the next to freed memory (curl issue 11101). There each
+ * line of the head is shown here too (CURLOPT_HEADER), before it is taken apart: that one is
+ * refused in time.
  */
 static bool
 fetch_refuses_line(struct fetch *f, struct slice line)

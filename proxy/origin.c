@@ -12,6 +12,9 @@
 
 enum { ORIGIN_IDLE_CONNECTIONS = 64, ORIGIN_BUFFER = 65536 };
 
+/* 8.1.1, as curl_version_info() has it. */
+enum { ORIGIN_UNFOLDS_SAFELY = 0x080101 };
+
 static void origin_socket_ready(struct watch *watch, uint32_t events);
 
 /* ---- Sockets --------------------------------------------------------------------------------- */
@@ -169,7 +172,10 @@ origin_handle_new(struct origin *o)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(easy, CURLOPT_HEADER, 1L); /* See fetch_on_body(). */
+	/* See fetch_refuses_line(): only there, for later versions show trailers so too, as if they
+	 * were of the body. */
+	if (curl_version_info(CURLVERSION_NOW)->version_num < ORIGIN_UNFOLDS_SAFELY)
+		curl_easy_setopt(easy, CURLOPT_HEADER, 1L);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)ORIGIN_BUFFER);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)ORIGIN_BUFFER);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, origin_on_close);
