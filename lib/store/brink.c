@@ -102,7 +102,7 @@ brink_write(struct store *s, uint64_t sequence)
 	atomic_store(&s->brink.row->sequence, sequence);
 	if (pwrite(s->brink.fd, &row, sizeof(row), 0) != (ssize_t)sizeof(row) ||
 	    fdatasync(s->brink.fd) != 0)
-		return -EIO;
+		return health_commit_error(s, EIO);
 	return 0;
 }
 

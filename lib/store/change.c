@@ -66,7 +66,7 @@ change_commit(struct change *c)
 	if (rc == 0 && c->state.sequence != c->before.sequence)
 		trust_commit_ended(c->store, c->state.sequence);
 	health_write_ends(c->store);
-	return store_error(rc);
+	return health_commit_error(c->store, rc);
 }
 
 void

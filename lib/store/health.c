@@ -83,14 +83,17 @@ health_write_begins(struct store *s)
 	atomic_store(&s->health.busy_since_ms, clock_mono_ms());
 }
 
-/* tmpfs and quotas say EIO where they mean "full": LMDB calls any short write that. */
-static bool
-health_disk_is_full(const struct store *s)
+/* A disk that became full within a write made it short, and LMDB calls any short write EIO. */
+int
+health_commit_error(const struct store *s, int rc)
 {
 	struct statvfs disk;
 
-	return statvfs(s->path, &disk) == 0 &&
-	       (uint64_t)disk.f_bavail * disk.f_frsize < HEALTH_DISK_MIN;
+	rc = store_error(rc);
+	if (rc == -EIO && statvfs(s->path, &disk) == 0 &&
+	    (uint64_t)disk.f_bavail * disk.f_frsize < HEALTH_DISK_MIN)
+		return -ENOSPC;
+	return rc;
 }
 
 static void
@@ -120,8 +123,6 @@ health_judge_write(struct store *s, int rc, bool durable)
 	/* Committed to a file that is no longer there: others would not see what we acknowledge. */
 	if (rc == 0 && durable && health_is_moved(s))
 		rc = -EIO;
-	else if (rc == -EIO && health_disk_is_full(s))
-		rc = -ENOSPC;
 	else if (rc == -EIO)
 		health_count_failure(&s->health);
 	atomic_store(&s->health.write_rc, rc);

@@ -427,12 +427,12 @@ void health_drop_lock(const struct store *s);
 /* Around each write transaction, whoever's: from waiting for LMDB's lock to being on disk. */
 void health_write_begins(struct store *s);
 void health_write_ends(struct store *s);
+int health_commit_error(const struct store *s, int rc) NODISCARD; /* What LMDB's rc means. */
 
 /* How a transaction of jobs ended. Returns what became of it: `rc`, or why that is not all. */
 int health_judge_write(struct store *s, int rc, bool durable) NODISCARD;
 
-/* A step of writing a body file ended so: the tables may be well all the same. Until one is whole
- * it is held against the store, for a minute at most. Returns rc. */
+/* How a step of writing a body file ended: held against the store for a minute at most. */
 int health_judge_body(struct store *s, int rc);
 
 /*

@@ -222,6 +222,9 @@ class Injected(ShimCase):
     def test_no_space_left(self):
         self.assert_fills("enospc", "store-full", 200)  # It needs no room.
 
+    def test_a_disk_that_becomes_full_within_a_write(self):
+        self.assert_fills("short", "store-full", 200)
+
     def test_a_disk_that_became_read_only_in_use(self):
         self.assert_fills("erofs", "store-readonly", 503)
 

@@ -11,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 /*
  * FAULTFS names a file with one word in it, or none: "enospc", "erofs" and "eio" make data writes
- * fail, "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail,
+ * fail, "short" cuts them in half and says that the disk is full, "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail,
  * "stuck" has writes wait. All these are about data.mdb. Of body files "bodies" makes writes fail
  * for want of room, "body-eio" for another reason, "body-sync" their syncs, "unreadable" reads;
  * "hang" has writes wait. "nfs" has every disk be one of another machine; with "boot" each process
@@ -85,6 +86,16 @@ faultfs_write(int fd, off_t at)
 	return 0;
 }
 
+/* What a disk takes that becomes full within a write. */
+static size_t
+faultfs_part(int fd, size_t n, off_t at)
+{
+	bool cut = faultfs_kind(fd) == FAULTFS_TABLES && at >= FAULTFS_META_BYTES &&
+		   faultfs_is("short");
+
+	return cut ? n / 2 : n;
+}
+
 static bool
 faultfs_fails_sync(int fd)
 {
@@ -117,7 +128,7 @@ pwrite(int fd, const void *bytes, size_t n, off_t at)
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite");
 	errno = faultfs_write(fd, at);
-	return errno != 0 ? -1 : real(fd, bytes, n, at);
+	return errno != 0 ? -1 : real(fd, bytes, faultfs_part(fd, n, at), at);
 }
 
 ssize_t
@@ -130,7 +141,7 @@ pwrite64(int fd, const void *bytes, size_t n, off64_t at)
 	while (faultfs_kind(fd) == FAULTFS_BODY && faultfs_is("hang"))
 		usleep(FAULTFS_HANG_US);
 	errno = faultfs_write(fd, at);
-	return errno != 0 ? -1 : real(fd, bytes, n, at);
+	return errno != 0 ? -1 : real(fd, bytes, faultfs_part(fd, n, at), at);
 }
 
 ssize_t
@@ -152,7 +163,7 @@ pwritev(int fd, const struct iovec *parts, int n, off_t at)
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwritev");
 	errno = faultfs_write(fd, at);
-	return errno != 0 ? -1 : real(fd, parts, n, at);
+	return errno != 0 ? -1 : real(fd, parts, (int)faultfs_part(fd, (size_t)n, at), at);
 }
 
 ssize_t
@@ -163,7 +174,9 @@ writev(int fd, const struct iovec *parts, int n)
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "writev");
 	errno = faultfs_write(fd, FAULTFS_META_BYTES);
-	return errno != 0 ? -1 : real(fd, parts, n);
+	if (errno != 0)
+		return -1;
+	return real(fd, parts, (int)faultfs_part(fd, (size_t)n, FAULTFS_META_BYTES));
 }
 
 int
@@ -207,3 +220,17 @@ fsync(int fd)
 	}
 FAULTFS_STATFS_AS(statfs)
 FAULTFS_STATFS_AS(statfs64)
+
+#define FAULTFS_STATVFS_AS(function)                                                               \
+	int function(const char *path, struct function *out)                                       \
+	{                                                                                          \
+		static int (*real)(const char *, struct function *);                               \
+		if (real == NULL)                                                                  \
+			*(void **)&real = dlsym(RTLD_NEXT, #function);                             \
+		int rc = real(path, out);                                                          \
+		if (rc == 0 && faultfs_is("short"))                                                \
+			out->f_bavail = 0;                                                         \
+		return rc;                                                                         \
+	}
+FAULTFS_STATVFS_AS(statvfs)
+FAULTFS_STATVFS_AS(statvfs64)
