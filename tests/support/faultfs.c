@@ -18,11 +18,12 @@
 
 /*
  * FAULTFS names a file with one word in it, or none: "enospc", "erofs" and "eio" make data writes
- * fail, "short" cuts them in half and says that the disk is full, "sync" makes fdatasync and fsync fail, "meta" makes writes to the first two pages fail,
- * "stuck" has writes wait. All these are about data.mdb. Of body files "bodies" makes writes fail
- * for want of room, "body-eio" for another reason, "body-sync" their syncs, "unreadable" reads;
- * "hang" has writes wait. "nfs" has every disk be one of another machine; with "boot" each process
- * runs on a kernel of its own, as after a power cut. Without the file all is well.
+ * fail, "short" cuts them in half and says that the disk is full, "sync" makes fdatasync and fsync
+ * fail, "meta" makes writes to the first two pages fail, "stuck" has writes wait. All these are
+ * about data.mdb. Of body files "bodies" makes writes fail for want of room, "body-eio" for another
+ * reason, "body-sync" their syncs, "unreadable" reads; "hang" has writes wait. "nfs" has every disk
+ * be one of another machine; with "boot" each process runs on a kernel of its own, as after a power
+ * cut. Without the file all is well.
  */
 enum {
 	FAULTFS_WORD = 16,
@@ -90,8 +91,8 @@ faultfs_write(int fd, off_t at)
 static size_t
 faultfs_part(int fd, size_t n, off_t at)
 {
-	bool cut = faultfs_kind(fd) == FAULTFS_TABLES && at >= FAULTFS_META_BYTES &&
-		   faultfs_is("short");
+	bool cut =
+	    faultfs_kind(fd) == FAULTFS_TABLES && at >= FAULTFS_META_BYTES && faultfs_is("short");
 
 	return cut ? n / 2 : n;
 }
