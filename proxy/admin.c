@@ -23,13 +23,6 @@ struct admin {
 
 /* ---- Who may -------------------------------------------------------------------------------- */
 
-static struct slice
-admin_field(const struct exchange *x, struct slice name)
-{
-	const struct http_field *field = http_fields_find(&x->request.fields, name);
-	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
-}
-
 static bool
 admin_is_purge(const struct exchange *x)
 {
@@ -59,8 +52,8 @@ admin_takes(const struct exchange *x)
 static bool
 admin_has_token(const struct exchange *x)
 {
-	struct slice token = admin_field(x, SLICE("dory-token"));
-	struct slice bearer = admin_field(x, SLICE("authorization"));
+	struct slice token = http_fields_value(&x->request.fields, SLICE("dory-token"));
+	struct slice bearer = http_fields_value(&x->request.fields, SLICE("authorization"));
 
 	if (token.len == 0 && bearer.len > 7 &&
 	    slice_equal_nocase((struct slice){ bearer.at, 7 }, SLICE("Bearer ")))
@@ -89,9 +82,9 @@ admin_knows_host(const struct exchange *x)
 static bool
 admin_is_from_page(const struct exchange *x)
 {
-	struct slice site = admin_field(x, SLICE("sec-fetch-site"));
+	struct slice site = http_fields_value(&x->request.fields, SLICE("sec-fetch-site"));
 
-	return admin_field(x, SLICE("origin")).at != NULL ||
+	return http_fields_value(&x->request.fields, SLICE("origin")).at != NULL ||
 	       (site.len > 0 && !slice_equal(site, SLICE("none")) &&
 		   !slice_equal(site, SLICE("same-origin")));
 }

@@ -10,29 +10,15 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-static struct slice
-part_field(const struct http_fields *fields, struct slice name)
-{
-	const struct http_field *field = http_fields_find(fields, name);
-
-	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
-}
-
 /* ---- What is stored ------------------------------------------------------------------------- */
 
 int
 part_content(const struct store_entry *entry, struct range_content *out)
 {
-	struct slice head = entry->head;
-	struct http_field field;
+	struct slice value = http_head_value(entry->head, SLICE("content-range"));
+	int rc = range_read_content(value, out);
 
-	while (http_head_next(&head, &field, NULL)) {
-		if (!slice_equal_nocase(field.name, SLICE("content-range")))
-			continue;
-		int rc = range_read_content(field.value, out);
-		return rc == 0 && out->length == entry->body_bytes ? 0 : -EINVAL;
-	}
-	return -EINVAL;
+	return rc == 0 && out->length == entry->body_bytes ? 0 : -EINVAL;
 }
 
 /* RFC 9110 section 13.2.2: these come before a range, and are for the whole to answer. */
@@ -52,8 +38,8 @@ part_is_conditional(const struct exchange *x)
 bool
 part_holds(const struct exchange *x, const struct store_entry *entry)
 {
-	struct slice value = part_field(&x->request.fields, SLICE("range"));
-	struct slice if_range = part_field(&x->request.fields, SLICE("if-range"));
+	struct slice value = http_fields_value(&x->request.fields, SLICE("range"));
+	struct slice if_range = http_fields_value(&x->request.fields, SLICE("if-range"));
 	struct range_content have;
 	struct range_set set;
 
@@ -124,7 +110,7 @@ part_note(struct exchange *x, const struct store_entry *entry, size_t n_body)
 void
 part_wish(struct exchange *x)
 {
-	struct slice value = part_field(&x->request.fields, SLICE("range"));
+	struct slice value = http_fields_value(&x->request.fields, SLICE("range"));
 
 	/* What a backend makes of a range is believed where its other fields are. */
 	if (value.at == NULL || x->unconditional || x->alone ||
@@ -240,8 +226,8 @@ part_fits(const struct flight *f, const struct http_fields *fields)
 	return c->complete == f->part.complete &&
 	       (f->part.first == 0 ? c->first == end && c->length == c->complete - end
 				   : c->first == 0 && c->length == f->part.first) &&
-	       part_is_same(f, part_field(fields, SLICE("etag")),
-		   part_field(fields, SLICE("last-modified")));
+	       part_is_same(f, http_fields_value(fields, SLICE("etag")),
+		   http_fields_value(fields, SLICE("last-modified")));
 }
 
 static int
@@ -276,7 +262,7 @@ part_take_head(struct flight *f, const struct answer *answer, struct http_respon
 
 	/* Is the length wrong, or where it begins? It is for who asked, and for nobody else. */
 	if (status != PART_STATUS ||
-	    range_read_content(part_field(fields, SLICE("content-range")), c) != 0 ||
+	    range_read_content(http_fields_value(fields, SLICE("content-range")), c) != 0 ||
 	    (answer->has_length && part_is_wrong_length(f, answer->length)))
 		*c = (struct range_content){ 0 };
 	if (f->completes)

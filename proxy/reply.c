@@ -162,13 +162,6 @@ reply_end_hit(struct exchange *x, const struct store_entry *entry, int64_t age_s
 	buf_text(out, "\r\n\r\n");
 }
 
-static struct slice
-reply_request_field(const struct exchange *x, struct slice name)
-{
-	const struct http_field *field = http_fields_find(&x->request.fields, name);
-	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
-}
-
 /* RFC 9110 section 15.4.5: only what a 304 carries of the stored head. */
 static void
 reply_put_304_head(struct slice head, struct buf *out)
@@ -182,30 +175,19 @@ reply_put_304_head(struct slice head, struct buf *out)
 			buf_slice(out, line);
 }
 
-static struct slice
-reply_head_field(struct slice head, struct slice wanted)
-{
-	struct http_field field;
-
-	while (http_head_next(&head, &field, NULL))
-		if (slice_equal_nocase(field.name, wanted))
-			return field.value;
-	return (struct slice){ NULL, 0 };
-}
-
 bool
 reply_not_modified(const struct exchange *x, struct slice etag, struct slice last_modified,
     struct slice head, int64_t now_s, struct buf *out)
 {
 	struct slice none = { NULL, 0 };
-	struct slice match = reply_request_field(x, SLICE("if-none-match"));
-	struct slice since = reply_request_field(x, SLICE("if-modified-since"));
+	struct slice match = http_fields_value(&x->request.fields, SLICE("if-none-match"));
+	struct slice since = http_fields_value(&x->request.fields, SLICE("if-modified-since"));
 
 	if (match.at == NULL && since.at == NULL)
 		return false;
 	/* RFC 9111 section 4.3.2: without Last-Modified, Date tells when it was what it is. */
 	if (last_modified.len == 0)
-		last_modified = reply_head_field(head, SLICE("date"));
+		last_modified = http_head_value(head, SLICE("date"));
 	if (!http_not_modified(match, since, etag.len > 0 ? etag : none,
 		last_modified.len > 0 ? last_modified : none, now_s))
 		return false;
@@ -268,13 +250,13 @@ enum range_verdict
 reply_range(const struct exchange *x, const struct store_entry *entry, struct range_set *set,
     struct buf *out)
 {
-	struct slice value = reply_request_field(x, SLICE("range"));
+	struct slice value = http_fields_value(&x->request.fields, SLICE("range"));
 	struct range_content have = { 0, entry->body_bytes, entry->body_bytes };
 	bool ranged = entry->status == 200 ||
 		      (entry->status == PART_STATUS && part_content(entry, &have) == 0);
 
 	if (value.at == NULL || !ranged || !slice_equal(x->request.method, SLICE("GET")) ||
-	    !range_if_range(reply_request_field(x, SLICE("if-range")), entry->etag,
+	    !range_if_range(http_fields_value(&x->request.fields, SLICE("if-range")), entry->etag,
 		entry->last_modified, entry->response_s))
 		return RANGE_WHOLE;
 	enum range_verdict verdict = range_read(value, have.complete, set);

@@ -14,6 +14,14 @@ http_fields_find(const struct http_fields *fields, struct slice name)
 	return NULL;
 }
 
+struct slice
+http_fields_value(const struct http_fields *fields, struct slice name)
+{
+	const struct http_field *field = http_fields_find(fields, name);
+
+	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
+}
+
 /* Copy every value of that name to `at`, ", " between them. */
 static void
 message_join(const struct http_fields *fields, struct slice name, char *at)
@@ -128,4 +136,16 @@ http_head_next(struct slice *head, struct http_field *field, struct slice *line)
 	field->name = slice_cut(&value, ':');
 	field->value = value.at == NULL ? value : slice_trim(value);
 	return true;
+}
+
+struct slice
+http_head_value(struct slice head, struct slice name)
+{
+	struct http_field field;
+
+	while (http_head_next(&head, &field, NULL)) {
+		if (field.value.at != NULL && slice_equal_nocase(field.name, name))
+			return field.value;
+	}
+	return (struct slice){ NULL, 0 };
 }

@@ -41,6 +41,9 @@ struct http_response {
 /* The first field of that name (case does not count), or NULL. Thread-safe: pure. */
 const struct http_field *http_fields_find(const struct http_fields *fields, struct slice name);
 
+/* Its value; at == NULL where there is none. Thread-safe: pure. */
+struct slice http_fields_value(const struct http_fields *fields, struct slice name);
+
 /*
  * All values of that name joined by ", " as RFC 9110 section 5.3 allows.
  * Returns: borrowed from `fields` where there is one, else made in `arena`; at == NULL where there
@@ -55,6 +58,9 @@ struct slice http_fields_join(
  * NULL, all of it with its line end. Returns false at the end. Thread-safe: pure.
  */
 bool http_head_next(struct slice *head, struct http_field *field, struct slice *line);
+
+/* The value of the first field of that name in such a head; at == NULL: none. Thread-safe: pure. */
+struct slice http_head_value(struct slice head, struct slice name);
 
 /* RFC 9110 section 5.6.2: not empty, only tchar. Thread-safe: pure. */
 bool http_is_token(struct slice s);

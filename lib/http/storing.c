@@ -24,19 +24,11 @@ struct storing_facts {
 	bool by_surrogate;
 };
 
-static struct slice
-storing_value(const struct http_response *response, struct slice name)
-{
-	const struct http_field *field = http_fields_find(&response->fields, name);
-
-	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
-}
-
 /* RFC 9111 section 5.1: of a list the first member; what is no number is ignored. */
 static int64_t
 storing_age_field(const struct http_response *response)
 {
-	struct slice value = storing_value(response, SLICE("age"));
+	struct slice value = http_fields_value(&response->fields, SLICE("age"));
 	struct slice first = slice_trim(slice_cut(&value, ','));
 	uint64_t age = 0;
 
@@ -111,16 +103,17 @@ storing_read(const struct http_response *response, int64_t response_s, struct ar
 		else if (slice_equal_nocase(field->name, SLICE("set-cookie")))
 			facts->has_set_cookie = true;
 	}
-	struct slice date = storing_value(response, SLICE("date"));
+	struct slice date = http_fields_value(&response->fields, SLICE("date"));
 	if (http_date_parse(date, response_s, &facts->date_s) != 0)
 		facts->date_s = response_s;
 	if (!targeted)
 		storing_read_expires(response, response_s, facts);
-	struct slice modified = storing_value(response, SLICE("last-modified"));
+	struct slice modified = http_fields_value(&response->fields, SLICE("last-modified"));
 	bool has_modified = http_date_parse(modified, response_s, &modified_s) == 0;
 	if (has_modified && modified_s < facts->date_s)
 		facts->modified_ago_s = facts->date_s - modified_s;
-	facts->has_validator = has_modified || storing_value(response, SLICE("etag")).len > 0;
+	facts->has_validator =
+	    has_modified || http_fields_value(&response->fields, SLICE("etag")).len > 0;
 	facts->age_s = storing_age_field(response);
 }
 

@@ -84,12 +84,9 @@ bypass_fits_header(const struct bypass *b, const struct http_request *request)
 static bool
 bypass_fits_cookie(const struct bypass *b, const struct http_request *request)
 {
-	const struct http_field *field = http_fields_find(&request->fields, SLICE("cookie"));
-	struct slice rest = { NULL, 0 }, name, value;
+	struct slice rest = http_fields_value(&request->fields, SLICE("cookie")), name, value;
 	bool fits = false;
 
-	if (field != NULL)
-		rest = field->value;
 	while (!fits && cookie_next(&rest, &name, &value))
 		fits = bypass_names(b, name);
 	return fits;

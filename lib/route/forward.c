@@ -170,14 +170,6 @@ forward_is_of_connection(struct slice connection, struct slice name)
 	return false;
 }
 
-static struct slice
-forward_value(const struct http_request *request, struct slice name)
-{
-	const struct http_field *field = http_fields_find(&request->fields, name);
-
-	return field == NULL ? (struct slice){ NULL, 0 } : field->value;
-}
-
 static void
 forward_add(struct http_fields *out, struct slice name, struct slice value)
 {
@@ -190,7 +182,7 @@ static int
 forward_add_cookies(const struct bloat *b, const struct http_request *request, struct arena *arena,
     struct http_fields *out)
 {
-	struct slice cookies = forward_value(request, SLICE("cookie"));
+	struct slice cookies = http_fields_value(&request->fields, SLICE("cookie"));
 	size_t size = 0, used = 0;
 
 	if (b->cookies.n == 0 || cookies.len == 0)
@@ -246,7 +238,7 @@ forward_cached(const struct plan *plan, const struct http_request *request, stru
 		return rc;
 	forward_add(out, SLICE("accept-language"), plan->language);
 	forward_add(out, SLICE("authorization"), plan->authorization);
-	struct slice connection = forward_value(request, SLICE("connection"));
+	struct slice connection = http_fields_value(&request->fields, SLICE("connection"));
 	for (size_t i = 0; i < request->fields.n; i++) {
 		const struct http_field *field = &request->fields.items[i];
 		if (forward_lets_through(plan->bloat, connection, field->name))
@@ -275,7 +267,7 @@ forward_passes(struct slice connection, struct slice name)
 static void
 forward_passed(const struct http_request *request, struct http_fields *out)
 {
-	struct slice connection = forward_value(request, SLICE("connection"));
+	struct slice connection = http_fields_value(&request->fields, SLICE("connection"));
 
 	forward_add(out, SLICE("x-forwarded-for"), request->remote_addr);
 	forward_add(out, SLICE("x-forwarded-host"), request->host);

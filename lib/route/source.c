@@ -197,8 +197,6 @@ source_compile(const struct source_place *place, const struct call_value *value,
 static int
 source_raw(const struct source *s, const struct source_facts *facts, struct slice *out)
 {
-	const struct http_field *field;
-
 	switch (s->kind) {
 	case SOURCE_ARGUMENT:
 		*out = facts->arguments[s->index];
@@ -221,8 +219,7 @@ source_raw(const struct source *s, const struct source_facts *facts, struct slic
 		*out = cookie_find(facts->cookies, s->text);
 		return 0;
 	case SOURCE_HEADER:
-		field = http_fields_find(&facts->request->fields, s->text);
-		*out = field == NULL ? (struct slice){ NULL, 0 } : field->value;
+		*out = http_fields_value(&facts->request->fields, s->text);
 		return 0;
 	case SOURCE_LANGUAGE:
 		*out = facts->language;

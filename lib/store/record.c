@@ -51,14 +51,11 @@ record_check_size(const struct record *r, struct slice body)
 static struct record_span
 record_find_field(struct slice head, struct slice name)
 {
-	struct slice rest = head;
-	struct http_field field;
+	struct slice value = http_head_value(head, name);
 
-	while (http_head_next(&rest, &field, NULL))
-		if (field.value.at != NULL && slice_equal_nocase(field.name, name))
-			return (struct record_span){ (uint32_t)(field.value.at - head.at),
-				(uint32_t)field.value.len };
-	return (struct record_span){ 0, 0 };
+	if (value.at == NULL)
+		return (struct record_span){ 0, 0 };
+	return (struct record_span){ (uint32_t)(value.at - head.at), (uint32_t)value.len };
 }
 
 static struct slice

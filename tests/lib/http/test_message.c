@@ -104,6 +104,19 @@ START_TEST(a_head_is_read_line_by_line)
 }
 END_TEST
 
+START_TEST(the_first_value_of_a_name_is_found_in_a_head)
+{
+	const struct slice head = SLICE("Status: 200\r\nA:  b \r\nc\nC: d\r\na: e\r\nF:\r\n");
+
+	ck_assert(slice_equal(http_head_value(head, SLICE("a")), SLICE("b")));
+	/* A line without a colon is no field. */
+	ck_assert(slice_equal(http_head_value(head, SLICE("c")), SLICE("d")));
+	ck_assert_ptr_nonnull(http_head_value(head, SLICE("f")).at);
+	ck_assert_ptr_null(http_head_value(head, SLICE("g")).at);
+	ck_assert_ptr_null(http_head_value((struct slice){ NULL, 0 }, SLICE("a")).at);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -114,5 +127,6 @@ main(void)
 	tcase_add_test(tests, methods_are_safe_as_written);
 	tcase_add_test(tests, fields_of_the_connection_are_known);
 	tcase_add_test(tests, a_head_is_read_line_by_line);
+	tcase_add_test(tests, the_first_value_of_a_name_is_found_in_a_head);
 	return suite_run("lib/http/message", tests);
 }
