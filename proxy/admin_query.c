@@ -10,11 +10,7 @@ admin_query_next(struct exchange *x, struct slice *rest, struct slice name, stru
 		struct slice value = slice_cut(rest, '&'), found = slice_cut(&value, '=');
 		if (!slice_equal(found, name))
 			continue;
-		char *plain = arena_copy(&x->arena, value);
-		for (char *c = plain; c != NULL && *c != '\0'; c++)
-			*c = *c == '+' ? ' ' : *c;
-		if (plain != NULL &&
-		    http_percent_decode((struct slice){ plain, value.len }, &x->arena, out) == 0)
+		if (http_form_decode(value.at == NULL ? SLICE("") : value, &x->arena, out) == 0)
 			return true;
 	}
 	return false;

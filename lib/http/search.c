@@ -20,19 +20,6 @@ struct search_said {
 	bool has_key_order, has_params, has_except;
 };
 
-/* A name or value as the URL standard's form decoder reads it. Returns: 0; -EINVAL; -ENOMEM. */
-static int
-search_decode(struct slice text, struct arena *arena, struct slice *out)
-{
-	char *copy = arena_copy(arena, text);
-
-	if (copy == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < text.len; i++)
-		copy[i] = (char)(copy[i] == '+' ? ' ' : copy[i]);
-	return http_percent_decode((struct slice){ copy, text.len }, arena, out);
-}
-
 /* In one spelling, in which "&" and "=" separate, and which decodes to what it was made of. */
 static void
 search_put(struct buf *out, struct slice text)
@@ -84,7 +71,7 @@ search_put_names(const struct structured_member *list, struct arena *arena, stru
 		if (item.type != STRUCTURED_STRING ||
 		    (item.text.len > 0 && memchr(item.text.at, '\\', item.text.len) != NULL))
 			return -EINVAL;
-		int rc = search_decode(item.text, arena, &name);
+		int rc = http_form_decode(item.text, arena, &name);
 		if (rc != 0)
 			return rc;
 		buf_text(out, "&");
@@ -196,7 +183,7 @@ search_split(struct slice rule, struct slice query, struct arena *arena, struct 
 		struct slice value = slice_cut(&rest, '&'), name;
 		if (value.len == 0)
 			continue;
-		int rc = search_decode(slice_cut(&value, '='), arena, &name);
+		int rc = http_form_decode(slice_cut(&value, '='), arena, &name);
 		if (rc == 0)
 			rc = search_is_named(rule, name);
 		if (rc < 0)
@@ -206,7 +193,8 @@ search_split(struct slice rule, struct slice query, struct arena *arena, struct 
 		if (*n == SEARCH_PAIRS_MAX)
 			return -EINVAL;
 		pairs[*n] = (struct search_pair){ .name = name, .at = at };
-		rc = search_decode(value.at == NULL ? SLICE("") : value, arena, &pairs[*n].value);
+		rc =
+		    http_form_decode(value.at == NULL ? SLICE("") : value, arena, &pairs[*n].value);
 		if (rc != 0)
 			return rc;
 		(*n)++;

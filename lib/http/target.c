@@ -93,6 +93,19 @@ http_percent_decode(struct slice encoded, struct arena *arena, struct slice *out
 }
 
 int
+http_form_decode(struct slice encoded, struct arena *arena, struct slice *out)
+{
+	if (encoded.len == 0 || memchr(encoded.at, '+', encoded.len) == NULL)
+		return http_percent_decode(encoded, arena, out);
+	char *copy = arena_copy(arena, encoded);
+	if (copy == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < encoded.len; i++)
+		copy[i] = (char)(copy[i] == '+' ? ' ' : copy[i]);
+	return http_percent_decode((struct slice){ copy, encoded.len }, arena, out);
+}
+
+int
 http_path_normalise(struct slice encoded, struct arena *arena, struct slice *out)
 {
 	struct slice decoded;

@@ -26,6 +26,12 @@ int http_path_normalise(struct slice encoded, struct arena *arena, struct slice 
 /* %XX decoded; NUL and controls included. Returns: 0; -EINVAL; -ENOMEM. */
 int http_percent_decode(struct slice encoded, struct arena *arena, struct slice *out) NODISCARD;
 
+/*
+ * A name or value of a query as forms write it: "+" is a blank, then the same.
+ * Returns: 0, `*out` borrowed from `encoded` where nothing was to be done; -EINVAL; -ENOMEM.
+ */
+int http_form_decode(struct slice encoded, struct arena *arena, struct slice *out) NODISCARD;
+
 /* A query is passed as it came; no control, space, or "#" may be in it. Thread-safe: pure. */
 bool http_query_is_valid(struct slice query);
 

@@ -102,25 +102,6 @@ query_parameter(const struct query_rules *rules, struct slice name)
 	return -1;
 }
 
-/* Returns: 0; -EINVAL on a broken %XX; -ENOMEM. */
-static int
-query_decode(struct slice text, struct arena *arena, struct slice *out)
-{
-	bool plus = text.len > 0 && memchr(text.at, '+', text.len) != NULL;
-
-	*out = text;
-	if (!plus && (text.len == 0 || memchr(text.at, '%', text.len) == NULL))
-		return 0;
-	if (!plus)
-		return http_percent_decode(text, arena, out);
-	char *copy = arena_copy(arena, text);
-	if (copy == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < text.len; i++)
-		copy[i] = (char)(copy[i] == '+' ? ' ' : copy[i]);
-	return http_percent_decode((struct slice){ copy, text.len }, arena, out);
-}
-
 int
 query_next(struct slice *rest, struct arena *arena, struct slice *name, struct slice *value)
 {
@@ -129,9 +110,9 @@ query_next(struct slice *rest, struct arena *arena, struct slice *name, struct s
 		if (raw.len == 0)
 			continue;
 		struct slice raw_name = slice_cut(&raw, '=');
-		int rc = query_decode(raw_name, arena, name);
+		int rc = http_form_decode(raw_name, arena, name);
 		if (rc == 0)
-			rc = query_decode(raw.at == NULL ? SLICE("") : raw, arena, value);
+			rc = http_form_decode(raw.at == NULL ? SLICE("") : raw, arena, value);
 		if (rc != -EINVAL)
 			return rc == 0 ? 1 : rc;
 	}

@@ -89,6 +89,31 @@ START_TEST(encoded_paths_get_the_same_form)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	const char *want; /* NULL: refused. */
+} form_cases[] = {
+	{ "", "" },
+	{ "ab", "ab" },
+	{ "a+b+", "a b " },
+	{ "+", " " },
+	{ "a%20b", "a b" },
+	{ "a%2Bb+c", "a+b c" },
+	{ "%2b", "+" },
+	{ "a+%4", NULL },
+	{ "%zz", NULL },
+	{ "%", NULL },
+};
+
+START_TEST(names_and_values_of_forms_are_decoded_or_refused)
+{
+	struct slice text = slice_of(form_cases[_i].text), got = { NULL, 0 };
+	int rc = http_form_decode(text, &target_arena, &got);
+	ck_assert_int_eq(rc, form_cases[_i].want == NULL ? -EINVAL : 0);
+	ck_assert_msg(slice_equal(got, slice_of(form_cases[_i].want)), "%s", form_cases[_i].text);
+}
+END_TEST
+
 START_TEST(queries_pass_as_they_came_or_not_at_all)
 {
 	static const char *const good[] = { "", "a=1&b=2", "?/;%zz", "\xc3\xa9", "x=%00",
@@ -306,6 +331,8 @@ main(void)
 	tcase_add_loop_test(tests, decoded_paths_are_encoded_or_refused, 0, COUNT(encode_cases));
 	tcase_add_test(tests, what_is_canonical_is_borrowed);
 	tcase_add_loop_test(tests, encoded_paths_get_the_same_form, 0, COUNT(normalise_cases));
+	tcase_add_loop_test(
+	    tests, names_and_values_of_forms_are_decoded_or_refused, 0, COUNT(form_cases));
 	tcase_add_test(tests, queries_pass_as_they_came_or_not_at_all);
 	tcase_add_loop_test(tests, hosts_have_one_spelling, 0, COUNT(host_cases));
 	tcase_add_loop_test(tests, urls_come_apart, 0, COUNT(url_cases));
