@@ -140,6 +140,15 @@ flight_join(struct exchange *x)
 	return true;
 }
 
+/* Whole (a part could not be all of what is asked for), and neither fresh nor in the store yet. */
+static bool
+flight_lands_stale(const struct flight *f, struct exchange *x)
+{
+	return flight_is_of(f, x) && flight_is_stale(f) && f->stored && f->storable &&
+	       !f->freshens && !part_is_stored(f) &&
+	       vary_selects(&f->vary, &x->request, &x->arena) == 1;
+}
+
 /*
  * What is stale the moment it arrives is asked about (RFC 9111 section 4.3.1) while it is on its
  * way into the store too: its writer takes it before whatever comes of asking.
@@ -149,9 +158,7 @@ flight_look_landing(struct exchange *x)
 {
 	struct flight *f = *flights_bucket(x->worker->flights, flight_hash(&x->plan));
 
-	while (
-	    f != NULL && !(flight_is_of(f, x) && flight_is_stale(f) && f->stored && f->storable &&
-			     !f->freshens && vary_selects(&f->vary, &x->request, &x->arena) == 1))
+	while (f != NULL && !flight_lands_stale(f, x))
 		f = f->next;
 	if (f != NULL && flight_lives(f, x))
 		revalidation_note_landing(f, x);

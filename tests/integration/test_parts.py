@@ -244,6 +244,17 @@ class Parts(PartsCase):
             self.assertEqual(self.asked(name), [(None, None)] * 2)
             self.site.wait_for_metric("stored", 2 * n)
 
+    def test_a_stale_part_that_is_just_being_stored_is_not_asked_about(self):
+        old = ranged(cache_control="max-age=60, stale-if-error=600", age="100")
+        for n in range(30):  # At once: the part is here, and not yet in the store.
+            name = f"old{n}"
+            self.backend.on("/page/" + name, old)
+            self.get(name, range="bytes=5-9")
+            self.assert_whole(self.get(name))
+            # It is good for nothing that the whole is asked for with.
+            self.assertEqual([r.header("If-None-Match")
+                              for r in self.backend.requests("/page/" + name)], [None, None])
+
     # ---- Put together
 
     def test_a_first_part_is_completed(self):
