@@ -445,19 +445,21 @@ START_TEST(a_walk_holds_no_descriptor_of_its_parent)
 {
 	struct shelf *f = trust_full_shelf();
 	struct stat st, link;
-	char path[64];
+	char path[64], byte;
 	bool met = false;
 	trust_data_path(f, path, sizeof(path));
 	ck_assert_int_eq(stat(path, &st), 0);
 	for (int i = 0; i < 50 && !met; i++) {
 		int ends[2];
-		char byte;
 		ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
 		inspect_begin(&f->store->walk, f->path, f->store->size_bytes, 20000);
 		close(ends[1]);
 		/* Its own descriptors are the lowest there are: so it has closed ours. */
 		snprintf(path, sizeof(path), "/proc/%d/fd/3", (int)f->store->walk.child);
-		for (int k = 0; k < 2000 && !met; k++)
+		siginfo_t over = { .si_pid = 0 };
+		while (!met && over.si_pid == 0 &&
+		       waitid(P_PID, (id_t)f->store->walk.child, &over,
+			   WEXITED | WNOHANG | WNOWAIT) == 0)
 			met = stat(path, &link) == 0 && link.st_ino == st.st_ino;
 		kill(f->store->walk.child, SIGSTOP);
 		if (met)
