@@ -213,8 +213,10 @@ START_TEST(a_written_scope_covers_a_key_exactly_when_it_says_so)
 		ck_assert_int_eq(tuple_encode(&arena, keyed, 4, &key), 0);
 		buf_clear(&text);
 		scope_print(site.routes, (struct scope){ SCOPE_KEY, tuple.bytes }, &text);
+		bool printable = true;
 		for (size_t j = 0; j < text.len; j++)
-			ck_assert(text.data[j] >= ' ' && text.data[j] < 0x7f);
+			printable = printable && text.data[j] >= ' ' && text.data[j] < 0x7f;
+		ck_assert(printable); /* Check notes each assertion in a file. */
 		int rc = scope_parse(site.routes, buf_as_slice(&text), &arena, &scope, &why);
 		ck_assert_msg(rc == 0, "%.*s: %s", SLICE_ARGS(buf_as_slice(&text)), why);
 		ck_assert(slice_equal(scope.bytes, tuple.bytes));
