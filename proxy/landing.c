@@ -275,16 +275,12 @@ landing_fill_job(struct flight *f, struct flight_job *job)
 static bool
 landing_store_vary(struct flight *f)
 {
-	struct buf variant = { 0 };
 	struct flight_job *lead = &f->stores[1];
-
-	buf_slice(&variant, f->stores[0].job.variant);
-	tuple_append(&variant, f->vary.values);
-	struct slice full = { arena_copy(&f->arena, buf_as_slice(&variant)), variant.len };
 	struct store_variant *item = arena_alloc(&f->arena, sizeof(*item));
-	bool good = full.at != NULL && item != NULL && buf_error(&variant) == 0;
-	buf_free(&variant);
-	if (!good)
+	struct slice full;
+
+	if (item == NULL ||
+	    select_varied(f->stores[0].job.variant, f->vary.values, &f->arena, &full) != 0)
 		return false;
 	landing_fill_job(f, lead);
 	lead->job.variant = f->stores[0].job.variant;

@@ -7,22 +7,27 @@
 
 #include <errno.h>
 
+int
+select_varied(struct slice variant, struct slice values, struct arena *arena, struct slice *out)
+{
+	struct buf full = { 0 };
+
+	buf_slice(&full, variant);
+	tuple_append(&full, values);
+	int rc = buf_error(&full);
+	if (rc == 0)
+		*out = (struct slice){ arena_copy(arena, buf_as_slice(&full)), full.len };
+	buf_free(&full);
+	return rc == 0 && out->at == NULL ? -ENOMEM : rc;
+}
+
 static int
 select_make_varied(struct selection *s, struct slice names)
 {
-	struct buf full = { 0 };
 	struct slice values;
 	int rc = vary_values(names, s->request, s->arena, &values);
 
-	if (rc != 0)
-		return rc;
-	buf_slice(&full, s->variant);
-	tuple_append(&full, values);
-	rc = buf_error(&full);
-	if (rc == 0)
-		s->varied = (struct slice){ arena_copy(s->arena, buf_as_slice(&full)), full.len };
-	buf_free(&full);
-	return rc == 0 && s->varied.at == NULL ? -ENOMEM : rc;
+	return rc != 0 ? rc : select_varied(s->variant, values, s->arena, &s->varied);
 }
 
 static int

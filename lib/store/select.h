@@ -32,6 +32,16 @@ struct selection {
 int select_find(struct selection *s) NODISCARD;
 
 /*
+ * The variant of the response for these values of the fields that Vary names: what select_find()
+ * looks for where a record says that responses vary.
+ *
+ * values:  as vary_values() gives them.
+ * Returns: 0; -ENOMEM.
+ */
+int select_varied(
+    struct slice variant, struct slice values, struct arena *arena, struct slice *out) NODISCARD;
+
+/*
  * The same under what a response of another query has said of queries (No-Vary-Search), where
  * select_find() found nothing: -ENOENT where nothing was said.
  *

@@ -59,6 +59,10 @@ GUARDS = {
         "test_leases.TwoProcesses.test_an_error_of_the_backend_is_asked_for_once_by_all_processes"]),
     "lease-alone": (r"\d requests for /page/a, not \d", [
         "test_leases.TwoProcesses.test_what_cannot_be_stored_is_fetched_side_by_side"]),
+    "lease-variant": ("not within 4 s: it waits for the variant", [
+        "test_leases.Variants.test_a_variant_that_joined_the_fetch_of_another_is_fetched_once",
+        "test_leases.Variants."
+        "test_a_variant_that_came_after_the_head_of_another_is_fetched_once"]),
     "lease-token": (r"'old'\) != \(200, 'new'\)", [
         "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
     "shareable": (NOT_SHARED, [

@@ -53,11 +53,11 @@ class LeaseCase(SiteCase):
         self.version = "old"
         self.backend.on(KEY, lambda _: page(self.version))
 
-    def begin(self, doryd, path=KEY):
+    def begin(self, doryd, path=KEY, headers=()):
         """A request whose response is read later."""
         c = doryd.connect()
         self.addCleanup(c.close)
-        return c.begin("GET", path)
+        return c.begin("GET", path, headers=headers)
 
     def hold_with(self, doryd, path=KEY):
         """A request whose fetch has reached the backend, and stays there."""
@@ -67,10 +67,10 @@ class LeaseCase(SiteCase):
         self.backend.wait_for(path, n + 1)
         return c
 
-    def begin_waiting(self, doryd, path=KEY):
+    def begin_waiting(self, doryd, path=KEY, headers=()):
         """A request that waits for another process."""
         n = self.site.metric("leases_awaited", doryd)
-        c = self.begin(doryd, path)
+        c = self.begin(doryd, path, headers)
         wait_until(lambda: self.site.metric("leases_awaited", doryd) > n, "it waits", SHORT_S)
         return c
 
@@ -330,6 +330,57 @@ class TwoProcesses(LeaseCase):
         self.assert_text(second.read(), "old")
         self.assert_text(first.read(), "old")
         self.assertEqual(self.two.child.wait(WAIT_S), 0)
+
+
+class Variants(LeaseCase):
+    """Two values of a field that Vary names, asked for before anything is stored."""
+    USERS = [[("X-User", "a")], [("X-User", "b")]]
+
+    def setUp(self):
+        super().setUp()
+        self.heads, self.bodies = {}, {}
+        for user in "ab":
+            self.heads[user], self.bodies[user] = threading.Event(), threading.Event()
+            self.addCleanup(self.heads[user].set)
+            self.addCleanup(self.bodies[user].set)
+        self.backend.on(KEY, self.answer)
+
+    def answer(self, request):
+        user = request.header("X-User")
+        head = b"HTTP/1.1 200 OK\r\nVary: X-User\r\nContent-Length: 5\r\n\r\n"
+        return raw(lambda: self.heads[user].wait(20), head, lambda: self.bodies[user].wait(20),
+                   f"for {user}".encode(), end="keep")
+
+    def assert_one_fetch_each(self, first, second):
+        """Both are asked for by one process; the other wants the second."""
+        self.backend.wait_for(KEY, 2)
+        other = self.begin_waiting(self.two, headers=self.USERS[1])
+        n = self.site.metric("leases_awaited", self.two)
+        self.bodies["a"].set()
+        self.assert_text(first.read(), "for a")
+        # The first is there, and not what it waits for.
+        wait_until(lambda: self.site.metric("leases_awaited", self.two) > n,
+                   "it waits for the variant", SHORT_S)
+        self.heads["b"].set()
+        self.bodies["b"].set()
+        for c in (second, other):
+            self.assert_text(c.read(), "for b")
+        self.assertEqual(self.backend.count(KEY), 2)
+
+    def test_a_variant_that_joined_the_fetch_of_another_is_fetched_once(self):
+        first = self.begin(self.one, headers=self.USERS[0])
+        self.backend.wait_for(KEY)
+        second = self.begin(self.one, headers=self.USERS[1])
+        self.site.wait_for_metric("collapsed", 1, self.one)
+        self.heads["a"].set()
+        self.assert_one_fetch_each(first, second)
+
+    def test_a_variant_that_came_after_the_head_of_another_is_fetched_once(self):
+        self.heads["a"].set()
+        first = self.begin(self.one, headers=self.USERS[0])
+        self.assertTrue(select.select([first.socket], [], [], WAIT_S)[0], "no head")
+        second = self.begin(self.one, headers=self.USERS[1])
+        self.assert_one_fetch_each(first, second)
 
 
 class OnePlace(LeaseCase):
