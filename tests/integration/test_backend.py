@@ -192,7 +192,7 @@ class Connecting(SiteCase):
     def test_where_the_name_of_one_has_no_address_the_next_is_asked(self):
         other = self.other_backend()
         self.second_url(f"http://{'a' * 64}.test:80 {other.url}")
-        wait_until(lambda: "cannot find its address" in self.site.doryd.output(), "it is looked up")
+        self.site.doryd.wait_for_output("cannot find its address")
         self.assert_asked_once(other)
 
     def test_timeout_is_for_all_urls_together(self):
@@ -232,11 +232,11 @@ class Connecting(SiteCase):
         self.assertGreaterEqual(self.site.metric("fetches"), 5)
         self.assertLessEqual(self.site.metric("fetches"), 5 + probes)
         self.assertEqual(self.site.metric("backends_down"), 1)
-        self.assertIn("tried once a second", self.site.doryd.output())
+        self.site.doryd.wait_for_output("tried once a second")
         self.backend.start()
         wait_until(lambda: self.site.doryd.ask("GET", "/other").status == 200, "a probe", 3)
         self.assertEqual(self.site.metric("backends_down"), 0)
-        wait_until(lambda: "is reached again" in self.site.doryd.output(), "it is told", 3)
+        self.site.doryd.wait_for_output("is reached again")
         for _ in range(10):
             self.assertEqual(self.site.doryd.ask("GET", "/other").status, 200)
 

@@ -53,7 +53,7 @@ class Connections(SiteCase):
     def test_a_connection_whose_body_comes_late_does_not_hold_up_the_end(self):
         c = self.begin_unread()
         self.site.doryd.send(signal.SIGTERM)
-        wait_until(lambda: "draining" in self.site.doryd.output(), "draining")
+        self.site.doryd.wait_for_output("draining")
         c.send(fcgi.stream(fcgi.STDIN, b"12345"))
         wait_until(lambda: not self.site.doryd.is_alive(), "doryd ends", SOON_S)
 

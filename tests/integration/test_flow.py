@@ -372,7 +372,7 @@ class Left(FlowCase):
         r.read(len(first))
         self.site.configure(routes=ROUTES.replace("timeout = 1h", "timeout = 1h\nenabled = no"))
         self.site.doryd.send(signal.SIGHUP)
-        wait_until(lambda: "reloaded" in self.site.doryd.output(), "the new configuration")
+        self.site.doryd.wait_for_output("reloaded")
         for _ in range(2):
             self.assert_fetched(self.site.doryd.ask("GET", "/page/next"))  # As the new one says.
         self.site.doryd.send(signal.SIGTERM)
@@ -462,7 +462,7 @@ class Disk(FlowCase):
             self.assert_whole(r.result(60), first + second)
         self.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
-        self.assertIn("spilling a response: No space left", self.site.doryd.output())
+        self.site.doryd.wait_for_output("spilling a response: No space left")
         os.unlink(self.fault)
         self.assert_whole(self.reader("/page/big"), first + second)
         self.site.wait_for_metric("stored", 1)
@@ -476,8 +476,7 @@ class Disk(FlowCase):
         gate.set()
         self.site.wait_for_metric("store_errors", 1)  # It is given up while the disk still hangs,
         self.assert_whole(r, first + second)  # and what follows does without.
-        wait_until(lambda: "the disk takes nothing of its body" in self.site.doryd.output(),
-                   "the log says so")
+        self.site.doryd.wait_for_output("the disk takes nothing of its body")
         os.unlink(self.fault)
         self.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))

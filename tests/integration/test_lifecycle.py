@@ -79,7 +79,7 @@ class Reloading(LifeCase):
         self.site.get("/page/a")
         self.site.wait_for_metric("stored", 1)
         self.reload(routes=ROUTES + "[bloat x]\ntimeuot = 1h\n")
-        wait_until(lambda: "timeuot" in self.site.doryd.output(), "it is said what is wrong")
+        self.site.doryd.wait_for_output("timeuot")
         self.assert_hit(self.site.get("/page/a"))
 
     def test_requests_under_way_end_as_they_began(self):
@@ -268,7 +268,7 @@ bloat = page()
     def test_a_backend_whose_name_has_no_address_is_a_502_and_stops_nobody(self):
         r = self.site.doryd.ask("GET", "/nowhere")
         self.assertEqual((r.status, r.text), (502, "502: the backend's name has no address\n"))
-        self.assertIn("no-such-name.invalid", self.site.doryd.output())
+        self.site.doryd.wait_for_output("no-such-name.invalid")
         self.assertEqual(self.site.doryd.ask("GET", "/page").text, "default")
 
 

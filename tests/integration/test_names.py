@@ -90,7 +90,7 @@ class Names(SiteCase):
         for c in waiting:
             self.assert_plain_error(c.read(), 504)
         self.assertLess(time.monotonic() - began, PATIENCE_S + 4)
-        self.assertIn("still being looked up", self.site.doryd.output())
+        self.site.doryd.wait_for_output("still being looked up")
         # It is no fault of an address, of which there is none: nothing is left alone for it.
         self.assertEqual(self.site.metric("backends_down"), 0)
         self.hold(False)

@@ -26,6 +26,7 @@ class Away(FaultCase):
                 self.assert_passes("store-unavailable")
             descriptors = self.site.doryd.descriptors()
             self.assertEqual(self.deflate_status("page(kept)"), 503)
+            self.site.doryd.wait_for_output("not a directory")
             time.sleep(0.6)  # It has tried again meanwhile, and said so once only.
             self.assertEqual(self.site.doryd.output().count("not a directory"), 1)
             self.assertLessEqual(self.site.doryd.descriptors(), descriptors + 2)
@@ -72,7 +73,7 @@ class Away(FaultCase):
             with open(path, "wb") as f:
                 f.write(os.urandom(100000))
         self.assert_replaced(garbage)
-        self.assertIn("set aside as", self.site.doryd.output())
+        self.site.doryd.wait_for_output("set aside as")
 
     def test_a_copy_of_it_that_is_older_brings_nothing_back(self):
         self.store_page("kept")
@@ -252,7 +253,7 @@ class Injected(ShimCase):
             self.assertEqual(self.deflate_status("page(kept)"), 503)
             self.get("kept")
             ordeal.mend(self.unbreak)
-        self.assertIn("LMDB gave up after a write that failed", self.site.doryd.output())
+        self.site.doryd.wait_for_output("LMDB gave up after a write that failed")
         self.assert_mended()
 
     def test_failed_data_writes(self):

@@ -134,6 +134,11 @@ class Process:
         with open(self.log, errors="replace") as f:
             return f.read()
 
+    def wait_for_output(self, *words):
+        """Until it has said all of them. The log has a thread of its own: it may be behind."""
+        for word in words:
+            wait_until(lambda w=word: w in self.output(), f"it says: {word}")
+
     def wait_for_address(self, address):
         wait_until(lambda: accepts(address) or not self.is_alive(), f"{address} accepts")
         if not self.is_alive():
