@@ -49,6 +49,9 @@ match = POST /change/{name:slug}
 """
 
 
+MINUTE = r"ttl=(60|[45]\d)\b"  # That a response lives for, less what a slow machine took so far.
+
+
 class RulesCase(SiteCase):
     ROUTES = ROUTES
 
@@ -102,7 +105,6 @@ class Invalidation(RulesCase):
         self.assertEqual(self.site.http("POST", "/change/x", b"x").status, 500)
         self.assert_hit(self.site.get("/page/a"))
 
-
     def test_a_write_tells_what_it_changed_when_its_client_has_left_too(self):
         self.get_stored("/page/a")
         self.backend.on("/change/x", page("ok", status=201, location="/page/a"))
@@ -127,7 +129,7 @@ class Posted(RulesCase):
     def test_an_answer_that_is_the_page_answers_a_later_get(self):
         self.get_stored("/post/a")
         posted = self.post("/post/a", content_location="http://shop.test/post/a", **self.FRESH)
-        self.assertRegex(posted.cache_status, "fwd=method; stored; ttl=60")
+        self.assertRegex(posted.cache_status, "fwd=method; stored; " + MINUTE)
         self.site.wait_for_metric("stored", 2)
         got = self.site.get("/post/a")
         self.assert_hit(got)
@@ -198,7 +200,6 @@ class Targeted(RulesCase):
         self.assertIsNone(self.get_stored("/page/a").header("Surrogate-Control"))
         self.assert_hit(self.site.get("/page/a"))
 
-
     def test_surrogate_control_stands_after_a_304_that_has_none(self):
         self.backend.on("/kept/a", page("hello", cache_control="no-store", etag='"1"', age="100",
                                         surrogate_control="max-age=60"))
@@ -206,7 +207,7 @@ class Targeted(RulesCase):
         self.backend.on("/kept/a", Answer(status=304, headers=(("ETag", '"1"'),)))
         again = self.site.get("/kept/a")
         self.assertEqual((again.status, again.text), (200, "hello"))
-        self.assertIn("fwd-status=304; stored; ttl=60", again.cache_status)
+        self.assertRegex(again.cache_status, "fwd-status=304; stored; " + MINUTE)
         self.assert_hit(self.site.get("/kept/a"))
         self.assertEqual(self.backend.count("/kept/a"), 2)
 
@@ -373,7 +374,7 @@ class CacheStatus(RulesCase):
     def test_what_is_stored_says_for_how_long(self):
         self.backend.on("/page/a", page("hello", cache_control="max-age=60"))
         self.assertRegex(self.site.get("/page/a").cache_status,
-                         r'^dory; fwd=uri-miss; stored; ttl=(60|59); key="page\(a\)"$')
+                         rf'^dory; fwd=uri-miss; stored; {MINUTE}; key="page\(a\)"$')
 
     def test_what_is_not_stored_says_why(self):
         for reason, fields in (
