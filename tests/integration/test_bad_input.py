@@ -279,8 +279,6 @@ BACKENDS = [
 
 
 class Backends(BadCase):
-    ORIGIN = "connect_timeout = 500ms\nfirst_byte_timeout = 500ms\nidle_timeout = 500ms"
-
     def test_malformed_answers_are_not_stored_nor_passed_on_as_whole(self):
         stored = ["page(well)"]
         for i, (name, script, want) in enumerate(BACKENDS):
@@ -324,6 +322,11 @@ class Backends(BadCase):
         self.assertEqual(self.site.get("/page/a").text, "default")
         self.assert_well()
 
+
+class Silent(BadCase):
+    """Each test waits for a time-out, and for nothing else that takes long."""
+    ORIGIN = "connect_timeout = 500ms\nfirst_byte_timeout = 500ms\nidle_timeout = 500ms"
+
     def test_a_backend_that_is_silent_is_504_at_the_limit(self):
         for path in ("/page/a", "/other"):
             self.backend.hold(path)
@@ -341,11 +344,6 @@ class Backends(BadCase):
         self.assertTrue(r.status == 504 or not r.complete, r)
         self.assert_well()
 
-    def test_a_slow_sender_within_the_limit_is_waited_for(self):
-        parts = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", *[b"x"] * 10]
-        self.backend.on("/page/a", raw(*trickle(parts), end="keep"))
-        self.assertEqual(self.site.get("/page/a").text, "x" * 10)
-
     def test_those_who_wait_for_a_silent_backend_are_told_together(self):
         self.backend.hold("/page/a")
         crowd = [self.site.later(self.site.get, "/page/a") for _ in range(20)]
@@ -353,3 +351,13 @@ class Backends(BadCase):
         self.assertEqual(self.backend.count("/page/a"), 1)
         self.backend.release("/page/a")
         self.assert_well()
+
+
+class Slow(BadCase):
+    """All of it takes longer than any of these limits, each part far less."""
+    ORIGIN = "first_byte_timeout = 2s\nidle_timeout = 2s"
+
+    def test_a_slow_sender_within_the_limit_is_waited_for(self):
+        parts = [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", *[b"x"] * 10]
+        self.backend.on("/page/a", raw(*trickle(parts, 0.22), end="keep"))
+        self.assertEqual(self.site.get("/page/a").text, "x" * 10)
