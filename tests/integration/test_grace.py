@@ -20,7 +20,7 @@ bloat = {_name}(name)
 # Each of them says: never stale (RFC 9111 sections 4.2.4, 5.2.2.2, 5.2.2.4, 5.2.2.8, 5.2.2.10).
 FORBIDS = ("must-revalidate", "proxy-revalidate", "no-cache", "s-maxage=60")
 HOUR = 3600
-SHORT_S = 2  # What never comes where a guard is taken away.
+SHORT_S = 4  # What never comes where a guard is taken away.
 
 
 class GraceCase(SiteCase):
