@@ -4,11 +4,10 @@ import http.client
 import os
 import re
 import socket
-import time
 
 import fcgi
 from backend import Answer, page, raw, trickle
-from testsite import TOKEN, WAIT_S, SiteCase, quote, wait_until
+from testsite import TOKEN, WAIT_S, SiteCase, quickest, quote, wait_until
 
 ROUTES = """
 [bloat page]
@@ -285,12 +284,15 @@ class Framing(ThreatCase):
         self.assertEqual(self.backend.count(), 0)
 
     def test_an_upload_waits_for_no_100_continue(self):
-        began = time.monotonic()
         body = b"x" * (2 * MIB)
-        for headers in ([], [("Expect", "100-continue")]):
+
+        def upload(*headers):
             r = self.site.doryd.ask("POST", "/upload", body, headers=headers)
             self.assertEqual(r.status, 200)
-        self.assertLess(time.monotonic() - began, 0.9)
+
+        # libcurl would wait for a second each time.
+        took = quickest(upload) + quickest(lambda: upload(("Expect", "100-continue")))
+        self.assertLess(took, 0.9)
         for request in self.backend.requests():
             self.assertEqual((len(request.body), request.header("Expect")), (2 * MIB, None))
 
