@@ -1,6 +1,7 @@
 """test_slow.py -- Many slow fetches, or fetches that never end, do nothing to hits."""
 import os
 import resource
+import statistics
 import subprocess
 import time
 
@@ -37,6 +38,13 @@ timeout = 1h
         super().setUp()
 
     def p99_us(self, *args):
+        """
+        Of the hits in a run, the median of three: a machine that is busy with others for a moment
+        spoils one of them. Where hits wait for what is slow they do so in each.
+        """
+        return statistics.median(self.p99_of_run_us(*args) for _ in range(3))
+
+    def p99_of_run_us(self, *args):
         command = [FCGILOAD, "-a", "unix:" + self.site.socket, "-c", "4", "-n", "1000", "-d", "20",
                    "-p", "/page", *args]
         done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
@@ -54,18 +62,28 @@ timeout = 1h
             waiting.append(c.begin("GET", f"/slow?n={i}"))
         return waiting
 
+    def assert_hits_are_fast(self, alone_us, *args):
+        """
+        As fast as is promised. Where the machine has no such time for hits alone either, they may
+        take three times that: what waits for slow fetches waits for seconds.
+        """
+        p99_us = self.p99_us(*args)
+        self.assertLess(p99_us, max(P99_US, 3 * alone_us))
+        return p99_us
+
     def store_page(self):
         self.assertEqual(self.site.doryd.ask("GET", "/page").text, "default")
         self.site.wait_for_metric("stored", 1)
 
     def test_hits_stay_fast_beside_2000_slow_misses(self):
         self.store_page()
+        alone_us = [self.p99_us("-k"), self.p99_us()]
         self.backend.on("/slow", lambda request: "slow " + request.target)
         self.backend.hold("/slow")
         waiting = self.crowd(SLOW)
         self.backend.wait_for("/slow", SLOW, timeout=60)
-        self.assertLess(self.p99_us("-k"), P99_US)
-        self.assertLess(self.p99_us(), P99_US)
+        self.assert_hits_are_fast(alone_us[0], "-k")
+        self.assert_hits_are_fast(alone_us[1])
         self.backend.release("/slow")
         for i, c in enumerate(waiting):
             self.assertEqual(c.read().text, f"slow /slow?n={i}")
@@ -81,21 +99,30 @@ timeout = 1h
         with open(f"/proc/{self.site.doryd.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
 
+    def answered_s(self):
+        """What this machine takes for as many where the backend is not silent."""
+        began = time.monotonic()
+        for c in self.crowd(SILENT, first=SILENT):
+            self.assertEqual(c.read().status, 200)
+        self.backend.forget()
+        return time.monotonic() - began
+
     def assert_silence_is_504(self, max_fetches):
+        answered_s = self.answered_s()
         self.restart(f"max_fetches = {max_fetches}\nconnect_timeout = 2s\nfirst_byte_timeout = 4s")
         self.store_page()
-        self.p99_us("-k")  # Its own Host makes another key: stored from here on.
+        alone_us = self.p99_us("-k")  # Its own Host makes another key: stored from here on.
         self.backend.hold("/slow")
         waiting = self.crowd(SILENT)
         asked = time.monotonic()
-        self.backend.wait_for("/slow", min(SILENT, max_fetches))
-        p99_us = self.p99_us("-k")
-        self.assertLess(p99_us, P99_US)
+        self.backend.wait_for("/slow", min(SILENT, max_fetches), timeout=60)
+        p99_us = self.assert_hits_are_fast(alone_us, "-k")
         self.assertEqual([c.read().status for c in waiting], [504] * SILENT)
         took, memory_kb = time.monotonic() - asked, self.memory_kb()
         print(f"# {SILENT} at a silent backend, max_fetches = {max_fetches}: {took:.1f} s, "
               f"p99 of hits {p99_us} us, {memory_kb // 1024} MiB at most", flush=True)
-        self.assertLess(took, 4 + 2 + 6)  # Of a busy machine too; in turns it would be an hour.
+        # In turns it would be an hour.
+        self.assertLess(took, 4 + 2 + max(6, 3 * answered_s))
         self.backend.release("/slow")
         if "DORY_SANITIZED" not in os.environ:  # A sanitizer has memory of its own.
             self.assertLess(memory_kb, MEMORY_KB)
