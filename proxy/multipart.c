@@ -42,38 +42,49 @@ multipart_put_head(struct slice head, struct buf *out)
 }
 
 static int
-multipart_read(int fd, const struct range *range, struct buf *out)
+multipart_read_file(int fd, const struct range *range, char *out)
 {
-	char *at = buf_reserve(out, (size_t)range->length);
 	uint64_t done = 0;
 
-	if (at == NULL)
-		return -ENOMEM;
 	while (done < range->length) {
 		ssize_t n = pread(
-		    fd, at + done, (size_t)(range->length - done), (off_t)(range->first + done));
+		    fd, out + done, (size_t)(range->length - done), (off_t)(range->first + done));
 		if (n == 0 || (n < 0 && errno != EINTR))
 			return -EIO;
 		done += n > 0 ? (uint64_t)n : 0;
 	}
-	out->len += (size_t)range->length;
 	return 0;
 }
 
-static void
-multipart_copy(const struct multipart_source *from, const struct range *range, struct buf *out)
+int
+multipart_read(const struct multipart_source *from, const struct range *range, char *out)
 {
 	uint64_t skip = range->first, left = range->length;
 
+	if (from->fd >= 0)
+		return multipart_read_file(from->fd, range, out);
 	for (size_t i = 0; i < from->n && left > 0; i++) {
 		const struct iovec *piece = &from->pieces[i];
 		size_t gone = skip < piece->iov_len ? (size_t)skip : piece->iov_len;
 		size_t len = piece->iov_len - gone;
 		len = len < left ? len : (size_t)left;
-		buf_append(out, (const char *)piece->iov_base + gone, len);
+		memcpy(out, (const char *)piece->iov_base + gone, len);
+		out += len;
 		skip -= gone;
 		left -= len;
 	}
+	return left == 0 ? 0 : -EIO;
+}
+
+static int
+multipart_put_bytes(const struct multipart_source *from, const struct range *range, struct buf *out)
+{
+	char *at = buf_reserve(out, (size_t)range->length);
+	int rc = at == NULL ? -ENOMEM : multipart_read(from, range, at);
+
+	if (rc == 0)
+		out->len += (size_t)range->length;
+	return rc;
 }
 
 int
@@ -96,10 +107,7 @@ multipart_make(const struct multipart_source *from, const struct range_set *set,
 		buf_slice(body, type);
 		buf_printf(body, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n\r\n",
 		    range->first, range->first + range->length - 1, from->size_bytes);
-		if (from->fd >= 0)
-			rc = multipart_read(from->fd, range, body);
-		else
-			multipart_copy(from, range, body);
+		rc = multipart_put_bytes(from, range, body);
 	}
 	if (rc != 0)
 		return rc;

@@ -20,6 +20,13 @@ struct multipart_source {
 };
 
 /*
+ * Copy the bytes of one range, which `out` has room for, whatever the head says.
+ * Returns: 0; -EIO: they are not all there.
+ */
+int multipart_read(
+    const struct multipart_source *from, const struct range *range, char *out) NODISCARD;
+
+/*
  * Make the head of a 206, without the blank line that ends it, and its body.
  *
  * Returns: 0; -EFBIG: more than MULTIPART_MAX, send the whole instead (section 14.2); -EIO;

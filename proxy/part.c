@@ -2,13 +2,12 @@
 #include "part.h"
 
 #include "flight_state.h"
+#include "multipart.h"
 #include "reply.h"
 #include "serve.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <unistd.h>
 
 /* ---- What is stored ------------------------------------------------------------------------- */
 
@@ -52,38 +51,18 @@ part_holds(const struct exchange *x, const struct store_entry *entry)
 	return want->first >= have.first && want->first + want->length <= have.first + have.length;
 }
 
-static int
-part_read_file(int fd, char *out, size_t len)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = pread(fd, out + done, len - done, (off_t)done);
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return -EIO;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 static struct slice
 part_copy_body(struct exchange *x, const struct store_entry *entry, size_t n_body)
 {
-	const struct iovec *pieces = x->worker->parts.items + REPLY_BODY_PARTS;
-	struct slice none = { NULL, 0 };
-	size_t len = (size_t)entry->body_bytes, at = 0;
-	char *bytes = arena_alloc(&x->arena, len);
+	const struct multipart_source from = { .pieces = x->worker->parts.items + REPLY_BODY_PARTS,
+		.n = n_body,
+		.fd = x->file.open ? x->file.fd : -1 };
+	const struct range all = { 0, entry->body_bytes };
+	char *bytes = arena_alloc(&x->arena, (size_t)all.length);
 
-	if (bytes == NULL)
-		return none;
-	if (x->file.open)
-		return part_read_file(x->file.fd, bytes, len) == 0 ? (struct slice){ bytes, len }
-								   : none;
-	for (size_t i = 0; i < n_body && pieces[i].iov_len <= len - at; i++) {
-		memcpy(bytes + at, pieces[i].iov_base, pieces[i].iov_len);
-		at += pieces[i].iov_len;
-	}
-	return at == len ? (struct slice){ bytes, len } : none;
+	if (bytes == NULL || multipart_read(&from, &all, bytes) != 0)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ bytes, (size_t)all.length };
 }
 
 void
