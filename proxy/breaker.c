@@ -1,6 +1,7 @@
 /* breaker.c -- Backends that cannot be reached are left alone, but for a probe now and then. */
 #include "breaker.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
@@ -81,8 +82,9 @@ breaker_lets_through(struct breakers *b, const char *address, uint64_t limit, in
 		return true;
 	pthread_mutex_lock(&b->lock);
 	struct breaker *one = *breaker_link_locked(b, address);
-	bool through = one == NULL || !one->open || now_ms >= one->probe_ms;
-	if (through && one != NULL)
+	bool probes = one != NULL && now_ms >= one->probe_ms && !fault_is("breaker-probe");
+	bool through = one == NULL || !one->open || probes || fault_is("breaker");
+	if (through && one != NULL && !fault_is("breaker-one"))
 		one->probe_ms = now_ms + BREAKER_PROBE_MS;
 	pthread_mutex_unlock(&b->lock);
 	metric_add(METRIC_FETCHES_REFUSED, !through);
@@ -137,7 +139,7 @@ breaker_reached(struct breakers *b, const char *backend, const char *address)
 {
 	bool was_open = false;
 
-	if (atomic_load(&b->n) == 0)
+	if (atomic_load(&b->n) == 0 || fault_is("breaker-end"))
 		return;
 	pthread_mutex_lock(&b->lock);
 	struct breaker **link = breaker_link_locked(b, address);

@@ -1,5 +1,6 @@
 /* fetch.c -- One fetch: what is asked, what comes back, and how it ends. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "breaker.h"
@@ -180,8 +181,8 @@ fetch_set_method(struct fetch *f, const char *method)
 	curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, head ? NULL : method);
 	/* libcurl sends a request again when a kept connection turns out dead: unsafe ones must not
 	 * be. */
-	curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT,
-	    !upload && http_method_is_safe(f->order.method) ? 0L : 1L);
+	bool again = (!upload && http_method_is_safe(f->order.method)) || fault_is("fresh");
+	curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, again ? 0L : 1L);
 }
 
 /* Returns 0; -EHOSTUNREACH where the backend's name was never found; -EAGAIN while that is being
@@ -240,8 +241,11 @@ fetch_wait_for_name(struct fetch *f)
 	if (!f->naming) {
 		f->naming = true;
 		f->limit_ms = f->order.backend->connect_timeout_ms;
-		fetch_alive(f);
+		if (!fault_is("name-time"))
+			fetch_alive(f);
 	}
+	if (fault_is("name-found"))
+		return 0;
 	return timer_set(
 	    &f->origin->worker->timers, &f->ask_name, clock_mono_ms() + RESOLVER_AGAIN_MS);
 }
@@ -281,6 +285,8 @@ fetch_begin(struct fetch *f)
 	f->answer = (struct answer){ .arena = &f->arena };
 	f->limit_ms =
 	    backend->connect_timeout_ms + backend->first_byte_timeout_ms - f->order.waited_ms;
+	if (fault_is("queue-first-byte"))
+		f->limit_ms += f->order.waited_ms;
 	fetch_alive(f);
 	metric_add(METRIC_FETCHES, 1);
 	return curl_multi_add_handle(f->origin->multi, f->easy) == CURLM_OK ? 0 : -ENOMEM;
@@ -341,9 +347,10 @@ fetch_judge(const struct fetch *f, CURLcode code)
 static bool
 fetch_try_next(struct fetch *f, enum fetch_end end)
 {
-	if (f->connected || (end != FETCH_UNREACHABLE && end != FETCH_TIMEOUT))
+	if ((f->connected && !fault_is("sent-once")) || fault_is("next-url") ||
+	    (end != FETCH_UNREACHABLE && end != FETCH_TIMEOUT))
 		return false;
-	if (!f->naming)
+	if (!f->naming || fault_is("name-blame"))
 		breaker_failed(f->origin->worker->all->breakers, f->order.backend->name,
 		    fetch_address(f), f->order.backend->breaker, clock_mono_ms());
 	f->naming = false;
@@ -429,7 +436,7 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	if (f == NULL)
 		return -ENOMEM;
 	f->origin = o;
-	f->began_ms = clock_mono_ms() - order->waited_ms;
+	f->began_ms = clock_mono_ms() - (fault_is("queue-timeout") ? 0 : order->waited_ms);
 	f->deadline.fire = fetch_late;
 	f->resume.fire = fetch_go_on;
 	f->ask_name.fire = fetch_ask_name;

@@ -1,5 +1,6 @@
 /* lane.c -- Places at a backend: how many fetches there may be at once, and who waits for one. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "flight_state.h"
 
@@ -35,7 +36,7 @@ lane_take_place(const struct flight *f)
 	struct site_places *places = site_places(f->site, f->plan.backend);
 	unsigned active = atomic_load(&places->active);
 
-	while (active < f->plan.backend->max_fetches) {
+	while (active < f->plan.backend->max_fetches || fault_is("queue")) {
 		if (atomic_compare_exchange_weak(&places->active, &active, active + 1))
 			return true;
 	}
@@ -50,7 +51,8 @@ lane_queue(struct flight *f)
 	f->lane->last_queued = &f->next_queued;
 	f->queued_ms = clock_mono_ms();
 	int64_t late_ms = f->queued_ms + f->plan.backend->first_byte_timeout_ms;
-	if (timer_set(&f->worker->timers, &f->patience, late_ms) != 0)
+	if (!fault_is("queue-patience") &&
+	    timer_set(&f->worker->timers, &f->patience, late_ms) != 0)
 		log_error("out of memory: a request may wait long");
 }
 
@@ -118,8 +120,9 @@ lane_leave(struct flight *f)
 	struct site_places *places = site_places(f->site, f->plan.backend);
 
 	atomic_fetch_sub(&places->active, 1);
-	lane_run(f->lane);
-	if (atomic_load(&places->queued) > 0)
+	if (!fault_is("queue-next"))
+		lane_run(f->lane);
+	if (atomic_load(&places->queued) > 0 && !fault_is("queue-others"))
 		workers_poke(f->worker);
 }
 

@@ -2,6 +2,7 @@
  * one. */
 #include "resolver.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <arpa/inet.h>
@@ -77,6 +78,11 @@ resolver_free(struct resolver *r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->ended = true;
+	while (r->threads > 0 && fault_is("name-end")) {
+		pthread_mutex_unlock(&r->lock);
+		sched_yield();
+		pthread_mutex_lock(&r->lock);
+	}
 	pthread_mutex_unlock(&r->lock);
 	resolver_unref(r);
 }
@@ -211,7 +217,8 @@ resolver_start_threads_locked(struct resolver *r)
 
 	for (struct resolver_entry *entry = r->entries; entry != NULL; entry = entry->next)
 		wanted += entry->wanted || entry->busy;
-	while (rc == 0 && r->threads < wanted && r->threads < RESOLVER_THREADS)
+	while (rc == 0 && r->threads < wanted &&
+	       (r->threads < RESOLVER_THREADS || fault_is("name-threads")))
 		rc = resolver_start_thread_locked(r);
 	if (rc != 0)
 		log_warn("cannot look up backends beside the workers: %s", strerror(-rc));
@@ -272,12 +279,14 @@ resolver_find(struct resolver *r, const char *url, struct arena *arena, const ch
 		return RESOLVER_NUMERIC;
 	pthread_mutex_lock(&r->lock);
 	const struct resolver_entry *entry = resolver_entry_locked(r, &target);
-	if (entry != NULL && entry->addresses != NULL) {
+	if (entry != NULL && entry->addresses != NULL && !(entry->busy && fault_is("name-kept"))) {
 		answer = RESOLVER_KNOWN;
 		*out = arena_printf(arena, "%s:%s:%s", target.host, target.port, entry->addresses);
 	} else if (entry != NULL && !entry->asked && r->threads > 0) {
 		answer = RESOLVER_PENDING;
 	}
 	pthread_mutex_unlock(&r->lock);
+	if (answer == RESOLVER_PENDING && fault_is("name-beside"))
+		free(resolver_look_up(&target));
 	return answer;
 }

@@ -155,6 +155,18 @@ bloat = page(name)
         self.assertEqual(self.get("/page/a").text, "default")
 
 
+class Once(SiteCase):
+    DORY = "workers = 1"  # Its connections are kept by one.
+    LIGHTTPD = False
+
+    def test_a_post_is_not_sent_again_where_a_kept_connection_breaks(self):
+        self.backend.on("/pay", raw(b"", end="close"))
+        for n, body in enumerate((b"", b"1"), 1):
+            self.assertEqual(self.site.doryd.ask("GET", "/other").text, "default")
+            self.assert_plain_error(self.site.doryd.ask("POST", "/pay", body), 502)
+            self.assertEqual(self.backend.count("/pay"), n, "it was sent again")
+
+
 class Connecting(SiteCase):
     LIGHTTPD = False
 
@@ -202,15 +214,16 @@ class Connecting(SiteCase):
 
     def test_what_one_url_has_seen_is_never_sent_to_the_next(self):
         other = self.other_backend()
-        self.site.configure(origin=f"url = {other.url}\nconnect_timeout = 1s\n"
-                                   "first_byte_timeout = 1s")
+        self.site.configure(origin=f"url = {other.url}\nconnect_timeout = 300ms\n"
+                                   "first_byte_timeout = 200ms")
         self.site.doryd.stop()
         self.site.restart()
         self.backend.on("/reset", raw(b"", end="reset"))
         self.backend.hold("/silent")
         for target, status in (("/reset", 502), ("/silent", 504)):
-            self.assert_plain_error(self.site.doryd.ask("POST", target, b"x" * 100000), status)
-            self.assertEqual(self.backend.count(target), 1)
+            for n, body in enumerate((b"", b"x" * 100000), 1):
+                self.assert_plain_error(self.site.doryd.ask("POST", target, body), status)
+                self.assertEqual(self.backend.count(target), n)
         self.backend.release("/silent")
         self.assertEqual(other.requests(), [])
 
@@ -238,6 +251,28 @@ class Connecting(SiteCase):
         self.site.doryd.wait_for_output("is reached again")
         for _ in range(10):
             self.assertEqual(self.site.doryd.ask("GET", "/other").status, 200)
+
+    def test_while_one_probes_nobody_else_does(self):
+        self.backend.stop()
+        self.site.configure(dory="workers = 1", origin=f"url = {full_listener(self)}\nbreaker = 1\n"
+                            "connect_timeout = 400ms")
+        self.site.doryd.stop()
+        self.site.restart()
+        self.assert_plain_error(self.site.doryd.ask("GET", "/other"), 504)
+        fetches = self.site.metric("fetches")
+
+        def probe():
+            """One that is not refused at once."""
+            c = self.site.doryd.connect()
+            self.addCleanup(c.close)
+            c.begin("GET", "/other")
+            return self.site.metric("fetches") > fetches
+
+        wait_until(probe, "a probe")
+        fetches = self.site.metric("fetches")
+        for _ in range(5):
+            probe()
+        self.assertEqual(self.site.metric("fetches"), fetches, "probes at once")
 
     def test_a_url_that_hangs_holds_up_five_fetches_and_no_more(self):
         other = self.other_backend()

@@ -24,6 +24,9 @@ FAILED = r"\(503, 'no'\) != \(200, 'old'\)"
 OLD_SPARED = r"\(200, 'old'\) != \(503, 'no'\)"
 GRACED = "test_grace.WhileRevalidating.test_"
 SPARED = "test_grace.IfError.test_at_an_error_"
+QUEUE = "test_queue."
+NAMES = "test_names.Names.test_"
+CONNECTING = "test_backend.Connecting.test_"
 POWERCUT = "test_powercut.PowerCut.test_what_was_acknowledged_outlives_power_cuts"
 CUTS = "200"
 CHECKER = "test_consistency.Consistency.test_hard_deflates_one_process"
@@ -137,6 +140,43 @@ GUARDS = {
     "brink": ("it was deflated", [
         "test_store_hostile.StoppedReader.test_deflates_find_no_room_and_hold_all_the_same"]),
     "intent": (OLD_SERVED, ["Crash.test_a_write_cut_off_by_kill_9_counts_as_done"]),
+    "queue": ("fetches at once", [QUEUE + "OneWorker.test_no_more_than_max_fetches_are_sent_at_once"]),
+    "queue-next": ("nobody gave it the place", [
+        QUEUE + "OneWorker.test_no_more_than_max_fetches_are_sent_at_once"]),
+    "queue-others": ("nobody gave it the place", [
+        QUEUE + "TwoWorkers.test_a_place_that_one_worker_gives_up_another_takes"]),
+    "queue-patience": ("it waits for ever", [
+        QUEUE + "Patience.test_who_gets_no_place_within_first_byte_timeout_gets_504"]),
+    "queue-first-byte": ("more time than the others", [
+        QUEUE + "Patience.test_time_in_the_queue_counts_against_first_byte_timeout"]),
+    "queue-timeout": ("more time than the others", [
+        QUEUE + "Patience.test_time_in_the_queue_counts_against_timeout"]),
+    "name-beside": ("no answer in time", [
+        NAMES + "a_name_that_is_not_found_in_time_holds_up_its_own_requests_only"]),
+    "name-time": ("no answer in time", [
+        NAMES + "a_name_that_is_not_found_in_time_holds_up_its_own_requests_only"]),
+    "name-blame": ("1.0 != 0", [
+        NAMES + "a_name_that_is_not_found_in_time_holds_up_its_own_requests_only"]),
+    "name-found": ("no answer in time", [NAMES + "who_waits_for_a_name_goes_on_once_it_is_found"]),
+    "name-kept": ("name has no address", [
+        NAMES + "an_address_that_is_known_is_kept_while_dns_hangs"]),
+    "name-threads": (r"\d+ not less than or equal to \d+", [
+        NAMES + "however_many_names_hang_threads_are_few"]),
+    "name-end": ("it waits for DNS", [NAMES + "who_hangs_in_dns_ends_in_time"]),
+    "next-url": ("50[24]", [
+        CONNECTING + "where_one_url_refuses_the_next_is_asked",
+        CONNECTING + "where_one_url_hangs_the_next_is_asked",
+        NAMES + "where_one_name_hangs_the_next_url_is_asked"]),
+    "sent-once": ("200 != 504", [CONNECTING + "what_one_url_has_seen_is_never_sent_to_the_next"]),
+    "fresh": ("it was sent again", [
+        "test_backend.Once.test_a_post_is_not_sent_again_where_a_kept_connection_breaks"]),
+    "breaker": (r"40.0 not less than or equal to", [
+        CONNECTING + "a_backend_that_is_down_is_left_alone_but_for_a_probe"]),
+    "breaker-probe": ("not within 3 s: a probe", [
+        CONNECTING + "a_backend_that_is_down_is_left_alone_but_for_a_probe"]),
+    "breaker-end": ("1.0 != 0", [
+        CONNECTING + "a_backend_that_is_down_is_left_alone_but_for_a_probe"]),
+    "breaker-one": ("probes at once", [CONNECTING + "while_one_probes_nobody_else_does"]),
     "write-early": (OLD_SERVED, ["Order.test_a_write_is_answered_after_its_deflate"]),
 }
 
