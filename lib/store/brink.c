@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { BRINK_PATH_MAX = 4096, BRINK_BYTES = 4096, BRINK_SAY_MS = 60000 };
+enum { BRINK_BYTES = 4096, BRINK_SAY_MS = 60000 };
 
 /* The whole file; the rest of its block is never used. */
 struct brink_row {
@@ -45,22 +45,19 @@ brink_say(const struct store *s, int rc, char *why, const char *text)
 static int
 brink_open_file(struct store *s, bool must_exist, char *why)
 {
-	char file[BRINK_PATH_MAX];
 	struct stat st;
-	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (must_exist ? 0 : O_CREAT);
-	int len = snprintf(file, sizeof(file), "%s/floor", s->path);
-	int fd = len < 0 || (size_t)len >= sizeof(file) ? -1 : open(file, flags, 0600);
+	int fd = place_open(s->path, "floor", O_RDWR | (must_exist ? 0 : O_CREAT), &st);
 
+	if (fd == -EINVAL)
+		return brink_say(s, -EIO, why, "is not a plain file: remove it");
 	if (fd < 0)
 		return brink_say(s, -EIO, why, "cannot be opened");
-	bool plain = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	int rc = plain ? -posix_fallocate(fd, 0, BRINK_BYTES) : -EINVAL;
+	int rc = -posix_fallocate(fd, 0, BRINK_BYTES);
 	s->health.floor = st.st_ino;
 	if (rc == 0)
 		return fd;
 	close(fd);
-	return plain ? brink_say(s, rc == -ENOSPC ? rc : -EIO, why, "finds no room on the disk")
-		     : brink_say(s, -EIO, why, "is not a plain file: remove it");
+	return brink_say(s, rc == -ENOSPC ? rc : -EIO, why, "finds no room on the disk");
 }
 
 int

@@ -1,5 +1,6 @@
 /* health.c -- Can an open store still be trusted: its files in place, its writes reaching the disk?
  */
+#include "store/place.h"
 #include "store/trust.h"
 
 #include "base/clock.h"
@@ -7,32 +8,20 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { HEALTH_DISK_MIN = 1 << 20, HEALTH_MINUTE_MS = 60000, HEALTH_PATH_MAX = 4096 };
 enum { HEALTH_WALK_MS = 600000 };
 
-static int
-health_stat(const char *path, const char *name, struct stat *st)
-{
-	char file[HEALTH_PATH_MAX];
-	int len = snprintf(file, sizeof(file), "%s/%s", path, name);
-
-	if (len < 0 || (size_t)len >= sizeof(file))
-		return -ENAMETOOLONG;
-	return lstat(file, st) == 0 ? 0 : -errno;
-}
-
 int
 health_init(struct store *s)
 {
 	struct stat data, lock;
-	int rc = health_stat(s->path, "data.mdb", &data);
+	int rc = place_stat(s->path, "data.mdb", &data);
 
 	if (rc == 0)
-		rc = health_stat(s->path, "lock.mdb", &lock);
+		rc = place_stat(s->path, "lock.mdb", &lock);
 	if (rc != 0)
 		return rc;
 	s->health.device = data.st_dev;
@@ -55,9 +44,9 @@ health_is_moved(const struct store *s)
 {
 	struct stat data, lock, floor;
 
-	return health_stat(s->path, "data.mdb", &data) != 0 ||
-	       health_stat(s->path, "lock.mdb", &lock) != 0 ||
-	       health_stat(s->path, "floor", &floor) != 0 || data.st_dev != s->health.device ||
+	return place_stat(s->path, "data.mdb", &data) != 0 ||
+	       place_stat(s->path, "lock.mdb", &lock) != 0 ||
+	       place_stat(s->path, "floor", &floor) != 0 || data.st_dev != s->health.device ||
 	       data.st_ino != s->health.data || lock.st_ino != s->health.lock ||
 	       floor.st_ino != s->health.floor;
 }
@@ -67,10 +56,10 @@ health_drop_lock(const struct store *s)
 {
 	char file[HEALTH_PATH_MAX];
 	struct stat data, lock;
-	bool replaced = health_stat(s->path, "data.mdb", &data) != 0 ||
+	bool replaced = place_stat(s->path, "data.mdb", &data) != 0 ||
 			data.st_dev != s->health.device || data.st_ino != s->health.data;
 
-	if (!replaced || health_stat(s->path, "lock.mdb", &lock) != 0 ||
+	if (!replaced || place_stat(s->path, "lock.mdb", &lock) != 0 ||
 	    lock.st_ino != s->health.lock)
 		return;
 	snprintf(file, sizeof(file), "%s/lock.mdb", s->path);

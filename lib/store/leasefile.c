@@ -3,19 +3,20 @@
 #include "store/leasefile.h"
 
 #include "base/fault.h"
+#include "store/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LEASEFILE_PATH_MAX = 4096, LEASEFILE_BLOCK = 512 };
+static const char leasefile_name[] = "leases";
+
+enum { LEASEFILE_BLOCK = 512 };
 
 bool
 leasefile_process_lives(const struct leasefile *t, unsigned process)
@@ -36,38 +37,24 @@ leasefile_ring(struct leasefile *t)
 	syscall(SYS_futex, &t->file->bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-static int
-leasefile_path(const char *directory, char path[LEASEFILE_PATH_MAX])
-{
-	int len = snprintf(path, LEASEFILE_PATH_MAX, "%s/leases", directory);
-
-	return len < 0 || len >= LEASEFILE_PATH_MAX ? -EINVAL : 0;
-}
-
 bool
 leasefile_is_in(const struct leasefile *t, const char *directory)
 {
-	char path[LEASEFILE_PATH_MAX];
 	struct stat st;
 
-	return leasefile_path(directory, path) == 0 && lstat(path, &st) == 0 &&
-	       st.st_dev == t->device && st.st_ino == t->inode;
+	return place_stat(directory, leasefile_name, &st) == 0 && st.st_dev == t->device &&
+	       st.st_ino == t->inode;
 }
 
 static int
 leasefile_open_file(struct leasefile *t, const char *directory)
 {
-	char path[LEASEFILE_PATH_MAX];
 	struct stat st;
 
-	if (leasefile_path(directory, path) != 0)
-		return -EINVAL;
-	t->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	t->fd = place_open(directory, leasefile_name, O_RDWR | O_CREAT, &st);
 	if (t->fd < 0)
-		return errno == ELOOP ? -EINVAL : -errno;
-	if (fstat(t->fd, &st) != 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return t->fd;
+	if (st.st_uid != geteuid())
 		return -EINVAL;
 	t->device = st.st_dev;
 	t->inode = st.st_ino;

@@ -88,32 +88,73 @@ place_check_directory(const char *path, bool must_exist, char *why)
 	return 0;
 }
 
+static int
+place_join(const char *path, const char *name, char file[PLACE_PATH_MAX])
+{
+	int len = snprintf(file, PLACE_PATH_MAX, "%s/%s", path, name);
+
+	return len < 0 || len >= PLACE_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+int
+place_stat(const char *path, const char *name, struct stat *st)
+{
+	char file[PLACE_PATH_MAX];
+	int rc = place_join(path, name, file);
+
+	if (rc != 0)
+		return rc;
+	return lstat(file, st) == 0 ? 0 : -errno;
+}
+
+int
+place_open(const char *path, const char *name, int flags, struct stat *st)
+{
+	char file[PLACE_PATH_MAX];
+	struct stat own;
+	int rc = place_join(path, name, file);
+
+	if (rc != 0)
+		return rc;
+	int fd = open(file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return errno == ELOOP ? -EINVAL : -errno;
+	st = st == NULL ? &own : st;
+	if (fstat(fd, st) != 0)
+		rc = -errno;
+	else if (!S_ISREG(st->st_mode))
+		rc = -EINVAL;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
 /* A FIFO would block whoever opens it, and LMDB maps whatever it is given. */
 static int
 place_check_file(const char *path, const char *name, bool must_exist, char *why)
 {
-	char file[PLACE_PATH_MAX];
 	struct stat st;
-	int len = snprintf(file, sizeof(file), "%s/%s", path, name);
+	int rc = place_stat(path, name, &st);
 
-	if (len < 0 || (size_t)len >= sizeof(file)) {
+	if (rc == -ENAMETOOLONG) {
 		snprintf(why, STORE_WHY_SIZE, "store: the path is too long");
 		return -EINVAL;
 	}
-	if (lstat(file, &st) != 0) {
-		int error = errno;
-		if (error == ENOENT && !must_exist)
+	if (rc != 0) {
+		if (rc == -ENOENT && !must_exist)
 			return 0;
-		if (error == ENOENT)
+		if (rc == -ENOENT)
 			snprintf(why, STORE_WHY_SIZE, "store %s: no store is there: it has no %s",
 			    path, name);
 		else
 			snprintf(why, STORE_WHY_SIZE, "store %s: cannot use its %s as uid %u: %s",
-			    path, name, (unsigned)geteuid(), strerror(error));
-		return place_errno(error);
+			    path, name, (unsigned)geteuid(), strerror(-rc));
+		return place_errno(-rc);
 	}
 	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, STORE_WHY_SIZE, "store: %.400s is not a plain file: remove it", file);
+		snprintf(why, STORE_WHY_SIZE, "store: %.400s/%s is not a plain file: remove it",
+		    path, name);
 		return -EINVAL;
 	}
 	return 0;
@@ -193,11 +234,9 @@ place_sync(const char *path)
 int
 place_guard(const char *path)
 {
-	char file[PLACE_PATH_MAX];
 	const struct timespec wait = { .tv_nsec = PLACE_GUARD_WAIT_NS };
+	int fd = place_open(path, "open.lock", O_RDWR | O_CREAT, NULL);
 
-	snprintf(file, sizeof(file), "%s/open.lock", path);
-	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	for (int i = 0; fd >= 0 && i < PLACE_GUARD_TRIES; i++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR))
 			break;
@@ -250,11 +289,9 @@ place_is_last(int place)
 static bool
 place_describe(const char *path, char *mark)
 {
-	char file[PLACE_PATH_MAX];
 	struct stat st;
 
-	snprintf(file, sizeof(file), "%s/data.mdb", path);
-	if (lstat(file, &st) != 0 || !S_ISREG(st.st_mode))
+	if (place_stat(path, "data.mdb", &st) != 0 || !S_ISREG(st.st_mode))
 		return false;
 	snprintf(mark, PLACE_MARK_MAX, "%llu %lld %lld.%09ld %lld.%09ld\n",
 	    (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
@@ -262,20 +299,11 @@ place_describe(const char *path, char *mark)
 	return true;
 }
 
-static int
-place_open_mark(const char *path, int flags)
-{
-	char file[PLACE_PATH_MAX];
-
-	snprintf(file, sizeof(file), "%s/clean", path);
-	return open(file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-}
-
 bool
 place_is_clean(const char *path)
 {
 	char want[PLACE_MARK_MAX], have[PLACE_MARK_MAX] = { 0 };
-	int fd = place_open_mark(path, O_RDONLY);
+	int fd = place_open(path, "clean", O_RDONLY, NULL);
 
 	if (fd < 0)
 		return false;
@@ -287,21 +315,20 @@ place_is_clean(const char *path)
 bool
 place_is_new(const char *path)
 {
-	char file[PLACE_PATH_MAX];
 	struct stat st;
 
-	snprintf(file, sizeof(file), "%s/data.mdb", path);
-	return lstat(file, &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
+	return place_stat(path, "data.mdb", &st) != 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
 }
 
 void
 place_mark_clean(const char *path)
 {
 	char mark[PLACE_MARK_MAX];
-	int fd;
 
-	if (!place_describe(path, mark) ||
-	    (fd = place_open_mark(path, O_WRONLY | O_CREAT | O_TRUNC)) < 0)
+	if (!place_describe(path, mark))
+		return;
+	int fd = place_open(path, "clean", O_WRONLY | O_CREAT | O_TRUNC, NULL);
+	if (fd < 0)
 		return;
 	/* Without it the next start looks at the whole store. */
 	(void)!write(fd, mark, strlen(mark));

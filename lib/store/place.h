@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /*
  * Make the directory where it is missing (the last component only), and refuse one that others
@@ -19,6 +20,19 @@ int place_prepare(const char *path, bool must_exist, bool unsafe_fs, char *why) 
 
 /* Are LMDB's files plain files, or not yet there? Returns: 0; -ENOENT; -EACCES; -EINVAL; -EIO. */
 int place_check_files(const char *path, bool must_exist, char *why) NODISCARD;
+
+/*
+ * Open a plain file in the directory: nothing else is opened, no link is followed, and nothing
+ * blocks.
+ *
+ * flags:   of open(2): for what, and O_CREAT (mode 0600).
+ * st:      set; NULL is fine.
+ * Returns: a descriptor; -EINVAL (not a plain file); other negative errno.
+ */
+int place_open(const char *path, const char *name, int flags, struct stat *st) NODISCARD;
+
+/* What has that name there: a link is not followed. Returns: 0; negative errno. */
+int place_stat(const char *path, const char *name, struct stat *st) NODISCARD;
 
 /*
  * Who has the store open holds the directory, shared with others. While it is opened it is held
@@ -53,7 +67,8 @@ int place_sync(const char *path) NODISCARD;
  * LMDB may fail to open while another process opens or closes: take turns. Waits two seconds at
  * most, for a stopped process must not stop others.
  *
- * Returns: a descriptor for place_unguard(); -1 where there is none to be had, which is no error.
+ * Returns: a descriptor for place_unguard(); negative where there is none to be had, which is no
+ *          error.
  */
 int place_guard(const char *path);
 void place_unguard(int guard);

@@ -1,14 +1,14 @@
 /* spilled.c -- How much all processes have in files of no entry yet: one number each, shared. */
 #include "store/store_internal.h"
 
+#include "store/place.h"
+
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { SPILLED_SLOTS = 128, SPILLED_PATH_MAX = 4096 };
+enum { SPILLED_SLOTS = 128 };
 
 struct spilled_slot {
 	struct owner owner; /* pid 0: free. */
@@ -20,16 +20,9 @@ enum { SPILLED_BYTES = SPILLED_SLOTS * sizeof(struct spilled_slot) };
 static int
 spilled_open_file(const struct store *s, bool must_exist)
 {
-	char file[SPILLED_PATH_MAX];
-	struct stat st;
-	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (must_exist ? 0 : O_CREAT);
-	int len = snprintf(file, sizeof(file), "%s/spilled", s->path);
-	int fd = len < 0 || (size_t)len >= sizeof(file) ? -1 : open(file, flags, 0600);
+	int fd = place_open(s->path, "spilled", O_RDWR | (must_exist ? 0 : O_CREAT), NULL);
 
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    posix_fallocate(fd, 0, SPILLED_BYTES) == 0)
+	if (fd < 0 || posix_fallocate(fd, 0, SPILLED_BYTES) == 0)
 		return fd;
 	close(fd);
 	return -1;

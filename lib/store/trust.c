@@ -10,14 +10,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { TRUST_PATH_MAX = 4096, TRUST_INTENTS_SKIPPED = 1 << 20 };
+enum { TRUST_INTENTS_SKIPPED = 1 << 20 };
+
+static const char trust_name[] = "trust";
 
 enum trust_place { TRUST_COMMIT, TRUST_CONDEMNATION };
 
@@ -70,29 +71,16 @@ trust_get(int fd, enum trust_place place, struct trust_mark *mark)
 
 /* ---- Asked ---------------------------------------------------------------------------------- */
 
-static int
-trust_open_file(const char *path, int flags)
-{
-	char file[TRUST_PATH_MAX];
-	int len = snprintf(file, sizeof(file), "%s/trust", path);
-
-	if (len < 0 || (size_t)len >= sizeof(file))
-		return -1;
-	return open(file, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-}
-
 /* The mark, and the file that is there. */
 static bool
 trust_find_any(const char *path, enum trust_place place, struct trust_mark *mark, struct stat *data)
 {
-	char file[TRUST_PATH_MAX];
-	int fd = trust_open_file(path, O_RDONLY), len;
+	int fd = place_open(path, trust_name, O_RDONLY, NULL);
 	bool found = trust_get(fd, place, mark);
 
 	if (fd >= 0)
 		close(fd);
-	len = snprintf(file, sizeof(file), "%s/data.mdb", path);
-	return found && len > 0 && (size_t)len < sizeof(file) && lstat(file, data) == 0;
+	return found && place_stat(path, "data.mdb", data) == 0;
 }
 
 /* The mark, if it is of the file that is there. */
@@ -310,7 +298,7 @@ trust_open(struct store *s, bool first, bool must_exist)
 {
 	static const struct trust_mark none;
 
-	s->trust_fd = trust_open_file(s->path, O_RDWR | (must_exist ? 0 : O_CREAT));
+	s->trust_fd = place_open(s->path, trust_name, O_RDWR | (must_exist ? 0 : O_CREAT), NULL);
 	s->boot = trust_boot();
 	if (!first || s->trust_fd < 0)
 		return;

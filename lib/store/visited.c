@@ -1,11 +1,11 @@
 /* visited.c -- Which entries were hit since eviction last came by: one bit each, shared. */
 #include "store/store_internal.h"
 
+#include "store/place.h"
+
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* One bit for each KiB the store may hold: an entry is seldom smaller. */
@@ -25,21 +25,15 @@ visited_bytes(uint64_t size_bytes)
 static int
 visited_open_file(const struct store *s, bool must_exist, size_t *bytes)
 {
-	char file[4096];
 	struct stat st;
-	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (must_exist ? 0 : O_CREAT);
-	int len = snprintf(file, sizeof(file), "%s/visited", s->path);
+	int fd = place_open(s->path, "visited", O_RDWR | (must_exist ? 0 : O_CREAT), &st);
 
-	if (len < 0 || (size_t)len >= sizeof(file))
-		return -1;
-	int fd = open(file, flags, 0600);
 	if (fd < 0)
-		return -1;
-	bool good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+		return fd;
 	/* One that another process has mapped is not made shorter under its hands. */
-	if (good && (uint64_t)st.st_size > *bytes && st.st_size <= VISITED_BYTES_MAX)
+	if ((uint64_t)st.st_size > *bytes && st.st_size <= VISITED_BYTES_MAX)
 		*bytes = (size_t)st.st_size;
-	if (good && posix_fallocate(fd, 0, (off_t)*bytes) == 0)
+	if (posix_fallocate(fd, 0, (off_t)*bytes) == 0)
 		return fd;
 	close(fd);
 	return -1;
