@@ -4,7 +4,37 @@
 
 #include "store/store_internal.h"
 
-/* What evict.c and evictdead.c share: one transaction, and the rows of the queue. */
+/*
+ * Make room for what these jobs would store, in small transactions of their own, and refuse those
+ * (job->file.rc) whose body file finds none. Blocks on disk.
+ */
+void evict_for_jobs(struct store *s, struct store_job *first, size_t n);
+
+/*
+ * One batch, whatever there is room for: the map turned out to be full. What went can be used by
+ * the next transaction.
+ *
+ * Returns: 0; -ENOENT where nothing is left to go; -EIO; -ENOSPC: or a reader holds back whatever
+ *          goes; -ENOMEM.
+ */
+int evict_batch(struct store *s) NODISCARD;
+
+/* Where the search for entries that are dead already has got to. A zeroed struct is at its start.
+ */
+struct evict_search {
+	uint64_t next;   /* The number to go on from; 0: it has not begun. */
+	int64_t began_s; /* Wall clock. */
+};
+
+/*
+ * Remove entries that no request can be answered with any more, a few at a time: only while the
+ * store is fairly full.
+ *
+ * Returns whether there is more to look at.
+ */
+bool evictdead_run(struct store *s, struct evict_search *search);
+
+/* ---- What evict.c and evictdead.c share: one transaction, and the rows of the queue --------- */
 
 /* Few enough that LMDB keeps the list of the pages a transaction freed on one page of its own. */
 enum { EVICT_FREED = 400 };

@@ -1,5 +1,6 @@
 /* jobs.c -- What each job does inside its write transaction. */
 #include "store/bodyfile.h"
+#include "store/evict.h"
 
 #include "base/log.h"
 #include "base/metrics.h"

@@ -4,10 +4,14 @@
 #define DORY_STORE_STORE_INTERNAL_H
 
 #include "store/backlog.h"
+#include "store/brink.h"
+#include "store/health.h"
 #include "store/inspect.h"
 #include "store/owner.h"
 #include "store/record.h"
+#include "store/spilled.h"
 #include "store/store.h"
+#include "store/visited.h"
 
 #include <lmdb.h>
 #include <pthread.h>
@@ -27,43 +31,6 @@ enum store_table {
 
 /* How many rows `deflated` may have before the floor is raised. */
 enum { STORE_DEFLATED_MAX = 65536 };
-
-/* What a store's files were when it was opened, and how its writes went: health.c. */
-enum { HEALTH_FAILURES = 3 };
-
-struct health {
-	/* Set once by health_init(). */
-	uint64_t device, data, lock, floor;
-	/* Any thread. */
-	_Atomic int64_t busy_since_ms; /* When the transaction began that is under way; 0: none. */
-	_Atomic int write_rc;          /* How the last one ended. */
-	_Atomic int body_rc;           /* How the last body file ended, and when it failed. */
-	_Atomic int64_t body_failed_ms;
-	_Atomic bool distrusted;
-	/* Writer thread only. */
-	unsigned failures;
-	int64_t failed_ms[HEALTH_FAILURES - 1]; /* The last ones, oldest first. */
-};
-
-/* visited.c: a bit for each number of the queue, modulo how many there are. */
-struct visited {
-	_Atomic unsigned char *bits; /* NULL: there is no memory for them; nothing was hit. */
-	size_t bytes;
-};
-
-/* brink.c */
-struct brink {
-	struct brink_row *row; /* Mapped; NULL: not opened yet. */
-	int fd;
-	bool sound;      /* It is of this store, and whole. */
-	int64_t said_ms; /* Writer thread only. */
-};
-
-/* spilled.c */
-struct spilled {
-	struct spilled_slot *slots; /* Mapped; NULL: it cannot be had. */
-	struct spilled_slot *mine;  /* NULL: none was free. */
-};
 
 struct store {
 	/* Set once by store_open(). */
@@ -139,34 +106,6 @@ bool meta_bloat_disabled(const struct store *s, MDB_txn *txn, const char *bloat)
 /* Those in the table alone. Returns as meta_read(). */
 int meta_read_stored(const struct store *s, MDB_txn *txn, struct meta_state *out) NODISCARD;
 
-/* ---- brink.c: deflates for which there is no room ---------------------------------------------
- */
-
-/*
- * A deflate takes some pages, and what it frees can be used again only when nobody reads a snapshot
- * from before. So where a process was stopped in the middle of a look-up, or the disk is full,
- * there comes one that finds no room. Then one number in a file of one block, `floor`, takes its
- * place: all that was fetched before it is dead. That is more than was asked for, and needs no room
- * at all.
- *
- * All processes map the file and take its number into account whenever they read the store's; the
- * next change that finds room takes it over. One that is missing, or damaged, may have said
- * anything: then nothing in the store is served any more (trust_adopt()).
- */
-
-/* Map it; where it must not exist it is made. Sets s->brink.sound. Returns: 0; -ENOSPC; -EIO;
- * -ENOMEM with `why`. */
-int brink_open(struct store *s, bool must_exist, char *why) NODISCARD;
-void brink_close(struct store *s);
-
-/* For this store from now on, with nothing to say. Returns: 0; -EIO. */
-int brink_begin(struct store *s) NODISCARD;
-
-void brink_merge(const struct store *s, struct meta_state *state);
-
-/* Deflate everything, on disk when it returns. Returns: 0; -EIO. Writer thread only. */
-int brink_deflate(struct store *s, uint64_t *sequence) NODISCARD;
-
 /* ---- change.c: one write transaction --------------------------------------------------------- */
 
 struct change {
@@ -206,72 +145,6 @@ uint64_t room_pages(uint64_t bytes);
 /* Take room for an entry, and for its file. Returns false, and takes none, where there is too
  * little. */
 bool room_take(struct change *c, uint64_t bytes, uint64_t file_bytes);
-
-/* ---- spilled.c: what has no entry yet ----------------------------------------------------------
- */
-
-/*
- * Each process that may store has a number in the file `spilled`, which all map: what it has
- * written to files that have no entry yet, and so are in no table. `size` holds for all together.
- */
-void spilled_open(struct store *s, bool must_exist); /* Its guard is held. */
-void spilled_close(struct store *s);
-
-/* s->spilled_bytes has changed. Writer thread only. */
-void spilled_tell(struct store *s);
-
-/* May so many more be spilled, where all processes together may have `most`? Writer thread only. */
-bool spilled_may(const struct store *s, uint64_t bytes, uint64_t most);
-
-/* Of all processes. Writer thread only. */
-uint64_t spilled_sum(const struct store *s);
-
-/* Stop counting what dead processes had. Returns whether there was any: their files are orphans. */
-bool spilled_forget_dead(struct store *s);
-
-/* ---- visited.c: which entries were hit ------------------------------------------------------- */
-
-/*
- * Map the bits that all processes share, from the file "visited" of the store; where that cannot be
- * had, bits of our own. What they say decides only what is evicted first: they are never synced,
- * and nothing is lost with them.
- */
-void visited_open(struct store *s, bool must_exist);
-void visited_close(struct store *s);
-
-/* An entry of this number was hit. Writes nothing to LMDB, and only once. Thread-safe. */
-void visited_mark(const struct store *s, uint64_t number);
-
-/* Was it, since this was last asked? Forgets it. Thread-safe. */
-bool visited_take(const struct store *s, uint64_t number);
-
-/* ---- evict.c: who goes when room runs out ---------------------------------------------------- */
-
-/*
- * Make room for what these jobs would store, in small transactions of their own, and refuse those
- * (job->file.rc) whose body file finds none. Blocks on disk.
- */
-void evict_for_jobs(struct store *s, struct store_job *first, size_t n);
-
-/* One batch, whatever there is room for: the map turned out to be full. What went can be used by
- * the next transaction. Returns: 0; -ENOENT where
- * nothing is left to go; -EIO; -ENOSPC: or a reader holds back whatever goes; -ENOMEM. */
-int evict_batch(struct store *s) NODISCARD;
-
-/* Where the search for entries that are dead already has got to. A zeroed struct is at its start.
- */
-struct evict_search {
-	uint64_t next;   /* The number to go on from; 0: it has not begun. */
-	int64_t began_s; /* Wall clock. */
-};
-
-/*
- * Remove entries that no request can be answered with any more, a few at a time: only while the
- * store is fairly full.
- *
- * Returns whether there is more to look at.
- */
-bool evictdead_run(struct store *s, struct evict_search *search);
 
 /* ---- chunk.c: heads and bodies that do not fit their record ---------------------------------- */
 
@@ -409,40 +282,6 @@ void jobs_account(struct store *s, const struct store_job *job);
 
 /* Raise the floor to the median of what is recorded, and drop the rows it covers. */
 int prune_run(struct store *s) NODISCARD;
-
-/* ---- health.c: may an open store still be trusted? ------------------------------------------- */
-
-/* Note which files it is made of. Returns: 0; -errno. */
-int health_init(struct store *s) NODISCARD;
-
-/* Was its file removed? No request that arrives later may be answered from it. Thread-safe. */
-bool health_is_gone(const struct store *s);
-
-/*
- * Where data.mdb was replaced, the lock.mdb that was left goes too: it counts the transactions of
- * the other. Its guard is held.
- */
-void health_drop_lock(const struct store *s);
-
-/* Around each write transaction, whoever's: from waiting for LMDB's lock to being on disk. */
-void health_write_begins(struct store *s);
-void health_write_ends(struct store *s);
-int health_commit_error(const struct store *s, int rc) NODISCARD; /* What LMDB's rc means. */
-
-/* How a transaction of jobs ended. Returns what became of it: `rc`, or why that is not all. */
-int health_judge_write(struct store *s, int rc, bool durable) NODISCARD;
-
-/* How a step of writing a body file ended: held against the store for a minute at most. */
-int health_judge_body(struct store *s, int rc);
-
-/*
- * What ails its writes, in a word; NULL: nothing. Thread-safe.
- * since_ms: a transaction that began before that is stuck.
- */
-const char *health_trouble(struct store *s, int64_t since_ms);
-
-/* Must it be closed and opened anew? Returns: 0; -EIO with `why`, STORE_WHY_SIZE bytes. */
-int health_examine(struct store *s, char *why) NODISCARD;
 
 /* ---- keeper.c: readers that move from store to store ----------------------------------------- */
 

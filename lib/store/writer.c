@@ -1,5 +1,6 @@
 /* writer.c -- The thread that owns this process's write transactions, and its housekeeping. */
 #include "store/bodysweep.h"
+#include "store/evict.h"
 #include "store/spill.h"
 
 #include "base/clock.h"

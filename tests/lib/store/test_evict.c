@@ -1,5 +1,6 @@
 /* test_evict.c -- Who goes when room runs out. */
 #include "fill.h"
+#include "store/evict.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>
