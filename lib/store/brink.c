@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,13 +33,6 @@ brink_checksum(uint64_t id, uint64_t sequence)
 	return XXH3_64bits(parts, sizeof(parts));
 }
 
-static int
-brink_say(const struct store *s, int rc, char *why, const char *text)
-{
-	snprintf(why, STORE_WHY_SIZE, "store %s: its file floor %s", s->path, text);
-	return rc;
-}
-
 /* Its block is taken now: a full disk is what it is for. */
 static int
 brink_open_file(struct store *s, bool must_exist, char *why)
@@ -49,15 +41,16 @@ brink_open_file(struct store *s, bool must_exist, char *why)
 	int fd = place_open(s->path, "floor", O_RDWR | (must_exist ? 0 : O_CREAT), &st);
 
 	if (fd == -EINVAL)
-		return brink_say(s, -EIO, why, "is not a plain file: remove it");
+		return store_say(s, -EIO, why, "its file floor is not a plain file: remove it");
 	if (fd < 0)
-		return brink_say(s, -EIO, why, "cannot be opened");
+		return store_say(s, -EIO, why, "its file floor cannot be opened");
 	int rc = -posix_fallocate(fd, 0, BRINK_BYTES);
 	s->health.floor = st.st_ino;
 	if (rc == 0)
 		return fd;
 	close(fd);
-	return brink_say(s, rc == -ENOSPC ? rc : -EIO, why, "finds no room on the disk");
+	return store_say(
+	    s, rc == -ENOSPC ? rc : -EIO, why, "its file floor finds no room on the disk");
 }
 
 int
@@ -70,7 +63,7 @@ brink_open(struct store *s, bool must_exist, char *why)
 	void *at = mmap(NULL, BRINK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED) {
 		close(fd);
-		return brink_say(s, -ENOMEM, why, "cannot be mapped");
+		return store_say(s, -ENOMEM, why, "its file floor cannot be mapped");
 	}
 	s->brink.fd = fd;
 	s->brink.row = at;

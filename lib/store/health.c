@@ -157,13 +157,6 @@ health_trouble(struct store *s, int64_t since_ms)
 	return rc != 0 ? "store-failing" : NULL;
 }
 
-static int
-health_say(const struct store *s, char *why, const char *text)
-{
-	snprintf(why, STORE_WHY_SIZE, "store %s: %s", s->path, text);
-	return -EIO;
-}
-
 /* What there was no time to look at before it was opened is looked at beside its use. */
 static bool
 health_is_bad(struct store *s)
@@ -189,15 +182,16 @@ health_examine(struct store *s, char *why)
 	MDB_txn *txn = NULL;
 
 	if (health_is_moved(s))
-		return health_say(s, why, "its files were removed or replaced while it was in use");
+		return store_say(
+		    s, -EIO, why, "its files were removed or replaced while it was in use");
 	if (atomic_load(&s->health.distrusted))
-		return health_say(
-		    s, why, "three commits failed within a minute: what is on disk is unknown");
+		return store_say(s, -EIO, why,
+		    "three commits failed within a minute: what is on disk is unknown");
 	if (health_is_bad(s))
-		return health_say(s, why, "its file was found to be damaged");
+		return store_say(s, -EIO, why, "its file was found to be damaged");
 	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
 	mdb_txn_abort(txn);
 	if (rc == MDB_PANIC)
-		return health_say(s, why, "LMDB gave up after a write that failed");
+		return store_say(s, -EIO, why, "LMDB gave up after a write that failed");
 	return 0;
 }

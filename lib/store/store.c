@@ -90,7 +90,7 @@ store_live_pages(const struct store *s, MDB_txn *txn)
 
 static const char store_damaged[] = "data.mdb is damaged, or not of this LMDB";
 
-static int
+int
 store_say(const struct store *s, int rc, char *why, const char *text)
 {
 	snprintf(why, STORE_WHY_SIZE, "store %s: %s", s->path, text);

@@ -73,6 +73,9 @@ struct store {
 /* LMDB's codes and errno as what store.h promises: 0 or negative errno. Thread-safe: pure. */
 int store_error(int rc);
 
+/* Fill `why`, STORE_WHY_SIZE bytes, with the store's path and the text. Returns rc. */
+int store_say(const struct store *s, int rc, char *why, const char *text);
+
 /* Pages in use: of all tables and LMDB's own two. */
 uint64_t store_live_pages(const struct store *s, MDB_txn *txn);
 
