@@ -73,10 +73,10 @@ evict_look(struct evict_batch *b, uint64_t number, const struct entry_name *name
 
 /* ---- The hand ------------------------------------------------------------------------------- */
 
-bool
-evict_is_in(enum evict_half half, uint64_t number)
+enum evict_half
+evict_half_of(uint64_t number)
 {
-	return (number & entry_queue_files) == (half == EVICT_FILES ? entry_queue_files : 0);
+	return (number & entry_queue_files) != 0 ? EVICT_FILES : EVICT_PAGES;
 }
 
 int
@@ -97,7 +97,7 @@ evict_seek(const struct store *s, MDB_txn *txn, enum evict_half half, uint64_t *
 		memcpy(number, key.mv_data, sizeof(*number));
 		memcpy(name->bytes, value.mv_data, value.mv_size);
 		name->len = value.mv_size;
-		rc = evict_is_in(half, *number) ? 0 : MDB_NOTFOUND;
+		rc = evict_half_of(*number) == half ? 0 : MDB_NOTFOUND;
 	}
 	mdb_cursor_close(cursor);
 	return store_error(rc);

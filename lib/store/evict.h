@@ -62,7 +62,8 @@ int evict_end(struct evict_batch *b, int rc) NODISCARD;
 /* Deflated, or too old for anything it could still be used for. */
 bool evict_is_dead(const struct judge_view *view, const struct store_entry *e, int64_t now_s);
 
-bool evict_is_in(enum evict_half half, uint64_t number);
+/* Thread-safe: pure. */
+enum evict_half evict_half_of(uint64_t number);
 
 /* The first row of the half from `*number` on. Returns: 0; -ENOENT; -EIO. */
 int evict_seek(const struct store *s, MDB_txn *txn, enum evict_half half, uint64_t *number,

@@ -22,7 +22,7 @@ evictdead_find(
 
 	for (unsigned i = 0; rc == 0 && i < EVICTDEAD_SEARCH; i++) {
 		uint64_t number = search->next;
-		enum evict_half half = evict_is_in(EVICT_FILES, number) ? EVICT_FILES : EVICT_PAGES;
+		enum evict_half half = evict_half_of(number);
 		rc = evict_seek(s, txn, half, &number, &name);
 		if (rc == -ENOENT && half == EVICT_PAGES) {
 			search->next = entry_queue_files;
@@ -53,10 +53,8 @@ evictdead_remove(struct store *s, const uint64_t *dead, size_t n)
 	if (b.change.held_back)
 		return evict_end(&b, -ENOSPC);
 	for (size_t i = 0; rc == 0 && i < n && b.change.freed + b.gone < EVICT_FREED; i++) {
-		enum evict_half half =
-		    evict_is_in(EVICT_FILES, dead[i]) ? EVICT_FILES : EVICT_PAGES;
 		uint64_t number = dead[i];
-		rc = evict_seek(s, b.change.txn, half, &number, &name);
+		rc = evict_seek(s, b.change.txn, evict_half_of(number), &number, &name);
 		if (rc == 0 && number == dead[i])
 			rc = evict_look(&b, number, &name, true);
 		else if (rc == -ENOENT)
