@@ -71,7 +71,7 @@ evictdead_is_worth_it(const struct store *s, MDB_txn *txn)
 
 	if (meta_read(s, txn, &state) != 0)
 		return false;
-	uint64_t used = store_live_pages(s, txn) * s->page_bytes + state.file_bytes;
+	uint64_t used = tables_pages(s, txn) * s->page_bytes + state.file_bytes;
 	return used > s->size_bytes / 4 * 3;
 }
 

@@ -126,7 +126,7 @@ room_measure(struct change *c)
 	uint64_t files =
 	    (c->state.file_bytes + c->state.doomed_bytes + spilled_sum(s) + s->aside_bytes) /
 	    s->page_bytes;
-	uint64_t live = store_live_pages(s, c->txn), bound = room_tables(s, pages, files);
+	uint64_t live = tables_pages(s, c->txn), bound = room_tables(s, pages, files);
 	MDB_envinfo info;
 	int dead = 0;
 

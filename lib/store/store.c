@@ -14,7 +14,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,22 +26,7 @@
 enum { STORE_FLAGS = MDB_NOTLS | MDB_NOMETASYNC | MDB_NORDAHEAD };
 enum { STORE_READERS_MAX = 1024, STORE_TABLES_MAX = 16, STORE_TRIES = 3 };
 enum { STORE_INSPECT_MS = 2000, STORE_LEAVE_NS = 700000000 };
-enum { STORE_SIZE_MIN = 1 << 20, STORE_MAIN_TABLE = 1, STORE_LOOSE_PAGES = 16 };
-
-static const struct {
-	const char *name;
-	unsigned flags;
-} store_tables[TABLE_COUNT] = {
-	[TABLE_META] = { "meta", 0 },
-	[TABLE_ENTRY] = { "entry", 0 },
-	[TABLE_CHUNK] = { "chunk", MDB_INTEGERKEY },
-	[TABLE_DEFLATED] = { "deflated", 0 },
-	[TABLE_QUEUE] = { "queue", MDB_INTEGERKEY },
-	[TABLE_INTENT] = { "intent", MDB_INTEGERKEY },
-	[TABLE_TRASH] = { "trash", MDB_INTEGERKEY },
-	[TABLE_FILE] = { "file", MDB_INTEGERKEY },
-	[TABLE_DOOMED] = { "doomed", MDB_INTEGERKEY },
-};
+enum { STORE_SIZE_MIN = 1 << 20, STORE_LOOSE_PAGES = 16 };
 
 int
 store_error(int rc)
@@ -68,24 +52,6 @@ store_error(int rc)
 	default:
 		return -EIO;
 	}
-}
-
-uint64_t
-store_live_pages(const struct store *s, MDB_txn *txn)
-{
-	uint64_t pages = 0;
-	MDB_stat stat;
-
-	/* LMDB's own tables, of free pages and of tables, are 0 and 1. */
-	for (MDB_dbi table = 0; table <= STORE_MAIN_TABLE; table++) {
-		if (mdb_stat(txn, table, &stat) == 0)
-			pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-	}
-	for (int i = 0; i < TABLE_COUNT; i++) {
-		if (mdb_stat(txn, s->tables[i], &stat) == 0)
-			pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-	}
-	return pages;
 }
 
 static const char store_damaged[] = "data.mdb is damaged, or not of this LMDB";
@@ -180,87 +146,6 @@ store_check_length(struct store *s, char *why)
 	return store_say(s, -EINVAL, why, "data.mdb was cut short");
 }
 
-static int
-store_open_tables_in(struct store *s, MDB_txn *txn, unsigned flags)
-{
-	int rc = 0;
-
-	for (int i = 0; rc == 0 && i < TABLE_COUNT; i++)
-		rc = mdb_dbi_open(
-		    txn, store_tables[i].name, store_tables[i].flags | flags, &s->tables[i]);
-	return rc;
-}
-
-/* Returns: 0; -ENOENT where the file is still empty; -EINVAL; -EIO. */
-static int
-store_open_tables(struct store *s, char *why)
-{
-	struct meta_state state;
-	MDB_stat stat;
-	MDB_txn *txn;
-	int rc = reader_begin_first(s, &txn);
-
-	/* What LMDB says where the same process number runs in another container. */
-	if (rc == EAGAIN || rc == EACCES)
-		return store_say(s, -EIO, why, "a process with our number uses it from elsewhere");
-	if (rc != 0)
-		return store_say(s, store_error(rc), why, mdb_strerror(rc));
-	rc = mdb_stat(txn, STORE_MAIN_TABLE, &stat);
-	if (rc == 0 && stat.ms_entries == 0) {
-		mdb_txn_abort(txn);
-		return -ENOENT;
-	}
-	rc = mdb_dbi_open(txn, store_tables[TABLE_META].name, 0, &s->tables[TABLE_META]);
-	rc = rc == 0 ? meta_read(s, txn, &state) : -EINVAL;
-	s->id = rc == 0 ? state.id : 0;
-	if (rc == 0)
-		rc = store_error(store_open_tables_in(s, txn, 0));
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return store_say(s, -EINVAL, why, "of another version of Dory, or damaged");
-	}
-	/* Table handles live on where the transaction is committed. */
-	rc = mdb_txn_commit(txn);
-	return rc == 0 ? 0 : store_say(s, store_error(rc), why, mdb_strerror(rc));
-}
-
-/* The guard makes us the only one. */
-static int
-store_make_tables(struct store *s, char *why)
-{
-	struct meta_state state;
-	uint64_t id = 0;
-	MDB_txn *txn = NULL;
-	int rc = getrandom(&id, sizeof(id), 0) == sizeof(id) ? 0 : EIO;
-
-	id |= 1; /* 0 stands for none. */
-	meta_init(&state, id);
-	s->id = id;
-	/* Its name first: a deflate must not be acknowledged by a file that may be gone tomorrow,
-	 * or, where an older store was moved away, be that one again. */
-	if (rc == 0)
-		rc = -place_sync(s->path);
-	if (rc == 0)
-		rc = mdb_txn_begin(s->env, NULL, 0, &txn);
-	if (rc == 0)
-		rc = store_open_tables_in(s, txn, MDB_CREATE);
-	if (rc == 0)
-		rc = meta_write(s, txn, &state);
-	if (rc == 0) {
-		rc = mdb_txn_commit(txn);
-		txn = NULL;
-	}
-	if (rc == 0)
-		rc = mdb_env_sync(s->env, 1);
-	mdb_txn_abort(txn);
-	s->made = rc == 0;
-	if (rc == 0)
-		return 0;
-	snprintf(why, STORE_WHY_SIZE, "store %s: cannot begin a new store: %s", s->path,
-	    rc < 0 && rc > -4096 ? strerror(-rc) : mdb_strerror(rc));
-	return store_error(rc);
-}
-
 /* LMDB never makes a map smaller, and two processes with two caps would evict each other's. */
 static void
 store_warn_of_size(const struct store *s, const struct store_options *options)
@@ -285,9 +170,9 @@ store_open_files(struct store *s, const struct store_options *options, char *why
 	if (rc == 0)
 		rc = store_check_length(s, why);
 	if (rc == 0)
-		rc = store_open_tables(s, why);
+		rc = tables_open(s, why);
 	if (rc == -ENOENT && s->env != NULL)
-		rc = store_make_tables(s, why);
+		rc = tables_make(s, why);
 	if (rc == 0 && health_init(s) != 0)
 		rc = store_say(s, -EIO, why, "its files are gone again");
 	if (rc == 0 && mdb_reader_check(s->env, &dead) != 0)

@@ -76,8 +76,17 @@ int store_error(int rc);
 /* Fill `why`, STORE_WHY_SIZE bytes, with the store's path and the text. Returns rc. */
 int store_say(const struct store *s, int rc, char *why, const char *text);
 
+/* ---- tables.c: what the file consists of ----------------------------------------------------- */
+
+/* Returns: 0; -ENOENT where the file is still empty; -EINVAL, -EIO and others with `why`. */
+int tables_open(struct store *s, char *why) NODISCARD;
+
+/* In an empty file, and sets s->made. The guard makes us the only one. Returns: 0; -ENOSPC, -EIO
+ * and others with `why`. */
+int tables_make(struct store *s, char *why) NODISCARD;
+
 /* Pages in use: of all tables and LMDB's own two. */
-uint64_t store_live_pages(const struct store *s, MDB_txn *txn);
+uint64_t tables_pages(const struct store *s, MDB_txn *txn);
 
 /* ---- meta.c: the store's numbers ------------------------------------------------------------ */
 

@@ -110,7 +110,7 @@ store_stat(struct store_reader *r, struct store_stat *out)
 		.intents = walk_rows(r, TABLE_INTENT),
 		.sequence = r->state.sequence,
 		.floor = r->state.floor,
-		.used_bytes = store_live_pages(r->store, r->txn) * r->store->page_bytes +
+		.used_bytes = tables_pages(r->store, r->txn) * r->store->page_bytes +
 			      r->state.file_bytes + r->state.doomed_bytes,
 		.size_bytes = info.me_mapsize,
 		.readers = lines > 0 ? lines - 1 : 0,
