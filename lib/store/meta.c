@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <xxhash.h>
 
 static const uint32_t meta_magic = 0x53726f44; /* "DorS" */
@@ -12,6 +13,17 @@ static uint64_t
 meta_checksum(const struct meta_state *state)
 {
 	return XXH3_64bits(&state->magic, sizeof(*state) - sizeof(state->checksum));
+}
+
+int
+meta_draw_id(uint64_t *out)
+{
+	uint64_t id;
+
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return -EIO;
+	*out = id | 1;
+	return 0;
 }
 
 void

@@ -104,6 +104,9 @@ struct meta_state {
 	uint64_t hands[2];     /* Where eviction goes on in the queue: of either half. */
 };
 
+/* One for a new store: at random, and not 0, which stands for none. Returns: 0; -EIO. */
+int meta_draw_id(uint64_t *out) NODISCARD;
+
 void meta_init(struct meta_state *state, uint64_t id);
 
 /*

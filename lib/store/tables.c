@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 /* LMDB's own two are of free pages and of tables. */
 enum { TABLES_FREE = 0, TABLES_MAIN = 1 };
@@ -90,9 +89,8 @@ tables_make(struct store *s, char *why)
 	struct meta_state state;
 	uint64_t id = 0;
 	MDB_txn *txn = NULL;
-	int rc = getrandom(&id, sizeof(id), 0) == sizeof(id) ? 0 : EIO;
+	int rc = meta_draw_id(&id);
 
-	id |= 1; /* 0 stands for none. */
 	meta_init(&state, id);
 	s->id = id;
 	/* Its name first: a deflate must not be acknowledged by a file that may be gone tomorrow,

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -164,11 +163,10 @@ trust_is_foreign(const struct trust_mark *mark, const struct stat *data)
 static int
 trust_disown(struct change *c, uint64_t sequence)
 {
-	uint64_t id;
+	int rc = meta_draw_id(&c->state.id);
 
-	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
-		return -EIO;
-	c->state.id = id | 1;
+	if (rc != 0)
+		return rc;
 	if (c->state.sequence < sequence)
 		c->state.sequence = sequence;
 	c->state.floor = ++c->state.sequence;
