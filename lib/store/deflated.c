@@ -8,7 +8,7 @@
 #include <xxhash.h>
 
 struct deflated_row {
-	struct store_deflated deflated;
+	struct deflated deflated;
 	uint64_t checksum;
 };
 _Static_assert(sizeof(struct deflated_row) == 64, "no padding: every byte is checked");
@@ -31,7 +31,7 @@ deflated_name(struct scope scope, char *name)
 }
 
 int
-deflated_decode(MDB_val value, struct store_deflated *out)
+deflated_decode(MDB_val value, struct deflated *out)
 {
 	struct deflated_row row;
 
@@ -46,7 +46,7 @@ deflated_decode(MDB_val value, struct store_deflated *out)
 }
 
 int
-deflated_get(const struct store *s, MDB_txn *txn, struct scope scope, struct store_deflated *out)
+deflated_get(const struct store *s, MDB_txn *txn, struct scope scope, struct deflated *out)
 {
 	char name[SCOPE_NAME_MAX];
 	MDB_val key = { deflated_name(scope, name), name }, value;
@@ -56,10 +56,10 @@ deflated_get(const struct store *s, MDB_txn *txn, struct scope scope, struct sto
 }
 
 static int
-deflated_put_one(struct change *c, struct scope scope, struct store_deflated next, bool soft)
+deflated_put_one(struct change *c, struct scope scope, struct deflated next, bool soft)
 {
 	char name[SCOPE_NAME_MAX];
-	struct store_deflated old = { 0 };
+	struct deflated old = { 0 };
 	MDB_val key = { deflated_name(scope, name), name };
 	int rc = deflated_get(c->store, c->txn, scope, &old);
 
@@ -81,7 +81,7 @@ int
 deflated_put(struct change *c, const struct scope *scopes, size_t n, bool soft, const char *by)
 {
 	uint64_t sequence = ++c->state.sequence;
-	struct store_deflated next = { sequence, sequence, clock_wall_s(), { 0 } };
+	struct deflated next = { sequence, sequence, clock_wall_s(), { 0 } };
 	int rc = 0;
 
 	snprintf(next.by, sizeof(next.by), "%s", by == NULL ? "" : by);

@@ -38,7 +38,7 @@ judge_door_name(enum store_door door)
 static void
 judge_look(const struct judge_view *view, struct scope scope, struct judge_marks *marks)
 {
-	struct store_deflated found;
+	struct deflated found;
 	int rc = deflated_get(view->store, view->txn, scope, &found);
 
 	if (rc == 0 && found.hard > marks->hard)

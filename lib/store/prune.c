@@ -19,7 +19,7 @@ struct prune_place {
 static uint64_t
 prune_last(MDB_val value)
 {
-	struct store_deflated row;
+	struct deflated row;
 
 	/* A damaged row makes what it covers dead for as long as it is there. */
 	if (deflated_decode(value, &row) != 0)

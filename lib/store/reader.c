@@ -180,12 +180,6 @@ store_sequence(const struct store_reader *r)
 }
 
 uint64_t
-store_floor(const struct store_reader *r)
-{
-	return r->state.floor;
-}
-
-uint64_t
 store_switches(const struct store_reader *r)
 {
 	return r->state.switches;
@@ -204,12 +198,6 @@ store_judge(struct store_reader *r, enum store_door door, uint64_t sequence,
 	struct judge_view view = { r->store, r->txn, &r->state };
 
 	return judge_in(&view, door, sequence, key, tags);
-}
-
-int
-store_deflated(struct store_reader *r, struct scope scope, struct store_deflated *out)
-{
-	return deflated_get(r->store, r->txn, scope, out);
 }
 
 /* A head is one slice: put together where it lies in several chunks. */

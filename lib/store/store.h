@@ -64,7 +64,6 @@ const struct store *store_of(const struct store_reader *r);
  */
 uint64_t store_id(const struct store_reader *r);
 uint64_t store_sequence(const struct store_reader *r);
-uint64_t store_floor(const struct store_reader *r);
 /* Changes whenever a bloat is enabled or disabled: then store_bloat_disabled() is worth asking. */
 uint64_t store_switches(const struct store_reader *r);
 bool store_bloat_disabled(struct store_reader *r, const char *bloat);
@@ -325,15 +324,5 @@ int store_stat(struct store_reader *r, struct store_stat *out) NODISCARD;
 int store_walk(struct store_reader *r, struct scope scope, struct slice after,
     bool (*each)(void *context, struct slice name, const struct store_entry *entry),
     void *context) NODISCARD;
-
-/* What is recorded of a scope's last deflate. Returns: 0; -ENOENT. */
-struct store_deflated {
-	uint64_t hard, soft; /* Sequences; 0: none. */
-	int64_t when_s;
-	char by[32];
-};
-
-int store_deflated(
-    struct store_reader *r, struct scope scope, struct store_deflated *out) NODISCARD;
 
 #endif

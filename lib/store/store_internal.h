@@ -244,12 +244,19 @@ int variants_add(struct change *c, const struct tuple *key, const struct store_v
 
 /* ---- deflated.c: the table of deflates ------------------------------------------------------- */
 
+/* What is recorded of a scope's last deflate. */
+struct deflated {
+	uint64_t hard, soft; /* Sequences; 0: none. */
+	int64_t when_s;
+	char by[32];
+};
+
 /* Is this a scope that a deflate can cover? Returns: 0; -EINVAL. Thread-safe: pure. */
 int deflated_check(struct scope scope) NODISCARD;
 
 /* Returns: 0; -ENOENT; -EIO. */
 int deflated_get(
-    const struct store *s, MDB_txn *txn, struct scope scope, struct store_deflated *out) NODISCARD;
+    const struct store *s, MDB_txn *txn, struct scope scope, struct deflated *out) NODISCARD;
 
 /* The next sequence, given to all the scopes. Returns: 0; LMDB failed: the change must be aborted.
  */
@@ -257,7 +264,7 @@ int deflated_put(
     struct change *c, const struct scope *scopes, size_t n, bool soft, const char *by) NODISCARD;
 
 /* A stored row as it is. Returns: 0; -EIO. */
-int deflated_decode(MDB_val value, struct store_deflated *out) NODISCARD;
+int deflated_decode(MDB_val value, struct deflated *out) NODISCARD;
 
 /* ---- judge.c --------------------------------------------------------------------------------- */
 

@@ -48,7 +48,7 @@ START_TEST(scopes_of_one_deflate_share_a_number)
 	struct scope scopes[] = { shelf_scope(f, "a/1"), shelf_scope(f, "b"),
 		shelf_scope(f, "tag:t") };
 	struct store_job job = shelf_deflate_job(scopes, false);
-	struct store_deflated row;
+	struct deflated row;
 	job.n_scopes = COUNT(scopes);
 	job.by = "a name that is longer than thirty-one bytes";
 	ck_assert_int_eq(store_do(f->store, &job), 0);
@@ -56,12 +56,13 @@ START_TEST(scopes_of_one_deflate_share_a_number)
 	shelf_look(f);
 	ck_assert_uint_eq(store_sequence(f->reader), 1);
 	for (size_t i = 0; i < COUNT(scopes); i++) {
-		ck_assert_int_eq(store_deflated(f->reader, scopes[i], &row), 0);
+		ck_assert_int_eq(deflated_get(f->store, f->reader->txn, scopes[i], &row), 0);
 		ck_assert_uint_eq(row.hard, 1);
 		ck_assert_uint_eq(row.soft, 0);
 		ck_assert_str_eq(row.by, "a name that is longer than thir");
 	}
-	ck_assert_int_eq(store_deflated(f->reader, shelf_scope(f, "a"), &row), -ENOENT);
+	ck_assert_int_eq(
+	    deflated_get(f->store, f->reader->txn, shelf_scope(f, "a"), &row), -ENOENT);
 	shelf_free(f);
 }
 END_TEST
@@ -215,23 +216,23 @@ START_TEST(the_floor_kills_what_pruning_forgot)
 	f->store->deflated_max = 20;
 	for (int i = 0; i < 500; i++) {
 		snprintf(key, sizeof(key), "p/%d", i);
-		uint64_t before = store_sequence(f->reader), floor = store_floor(f->reader);
+		uint64_t before = store_sequence(f->reader), floor = f->reader->state.floor;
 		uint64_t sequence = shelf_deflate(f, key, i % 3 == 0);
 		shelf_look(f);
 		ck_assert_uint_eq(store_sequence(f->reader), sequence);
-		ck_assert_uint_ge(store_floor(f->reader), floor);
-		ck_assert_uint_le(store_floor(f->reader), sequence);
+		ck_assert_uint_ge(f->reader->state.floor, floor);
+		ck_assert_uint_le(f->reader->state.floor, sequence);
 		ck_assert_uint_le(shelf_rows(f, TABLE_DEFLATED), 21);
 		ck_assert_int_ne(shelf_judge(f, key, before, "").life, STORE_ALIVE);
 	}
-	ck_assert_uint_gt(store_floor(f->reader), 400);
-	for (uint64_t i = 0; i < store_floor(f->reader); i++) {
+	ck_assert_uint_gt(f->reader->state.floor, 400);
+	for (uint64_t i = 0; i < f->reader->state.floor; i++) {
 		struct store_judgement got = shelf_judge(f, "never/named", i, "");
 		ck_assert_int_eq(got.life, STORE_DEAD);
-		ck_assert_uint_eq(got.by, store_floor(f->reader));
+		ck_assert_uint_eq(got.by, f->reader->state.floor);
 	}
 	ck_assert_int_eq(
-	    shelf_judge(f, "never/named", store_floor(f->reader), "").life, STORE_ALIVE);
+	    shelf_judge(f, "never/named", f->reader->state.floor, "").life, STORE_ALIVE);
 	shelf_free(f);
 }
 END_TEST
@@ -253,7 +254,7 @@ START_TEST(many_rows_are_pruned_in_batches)
 	ck_assert_uint_eq(shelf_rows(f, TABLE_DEFLATED), MANY);
 	shelf_deflate(f, "q", false);
 	ck_assert_uint_eq(shelf_rows(f, TABLE_DEFLATED), 1);
-	ck_assert_uint_eq(store_floor(f->reader), 1);
+	ck_assert_uint_eq(f->reader->state.floor, 1);
 	ck_assert_int_eq(shelf_judge(f, "p/77", 0, "").life, STORE_DEAD);
 	ck_assert_int_eq(shelf_judge(f, "p/77", 1, "").life, STORE_ALIVE);
 	free(scopes);
@@ -360,7 +361,7 @@ model_check(struct model *m, const struct model_entry *e)
 {
 	enum store_life want = model_life(m, e);
 	struct store_judgement got = shelf_judge(m->f, model_keys[e->key], e->sequence, e->tags);
-	if (e->sequence < store_floor(m->f->reader)) {
+	if (e->sequence < m->f->reader->state.floor) {
 		ck_assert_int_eq(got.life, STORE_DEAD);
 		m->by_floor++;
 		return;
@@ -419,7 +420,7 @@ model_land(struct model *m)
 	job.variant = slice_of(variant ? "v" : "");
 	job.tags = shelf_tags(m->f, e->tags);
 	job.sequence = e->sequence;
-	bool stale = model_life(m, e) == STORE_DEAD || e->sequence < store_floor(m->f->reader) ||
+	bool stale = model_life(m, e) == STORE_DEAD || e->sequence < m->f->reader->state.floor ||
 		     (stored->there && stored->sequence > e->sequence);
 	ck_assert_int_eq(store_do(m->f->store, &job), stale ? -ESTALE : 0);
 	m->refused += stale;

@@ -130,7 +130,7 @@ child_deflate(struct shelf *f, int in, int out)
 START_TEST(what_was_acknowledged_outlives_kill_9)
 {
 	struct shelf *f = shelf_new_closed();
-	struct store_deflated row;
+	struct deflated row;
 	uint64_t last = 0;
 	for (int round = 0; round < 8; round++) {
 		struct child child = child_start(f, child_deflate);
@@ -152,7 +152,8 @@ START_TEST(what_was_acknowledged_outlives_kill_9)
 		for (int k = 0; k < 10; k++) {
 			char key[32];
 			snprintf(key, sizeof(key), "k/%d", k);
-			if (store_deflated(f->reader, shelf_scope(f, key), &row) == 0 &&
+			if (deflated_get(f->store, f->reader->txn, shelf_scope(f, key), &row) ==
+				0 &&
 			    row.hard > highest)
 				highest = row.hard;
 			int rc = shelf_find(f, key);
@@ -191,7 +192,7 @@ child_intend(struct shelf *f, int in, int out)
 START_TEST(what_a_killed_process_announced_is_deflated)
 {
 	struct shelf *f = shelf_new_closed();
-	struct store_deflated row;
+	struct deflated row;
 	struct child child = child_start(f, child_intend);
 	ck_assert_uint_eq(hear(child.from), 1);
 	/* It lives: its write may yet fail. */
@@ -216,7 +217,7 @@ START_TEST(what_a_killed_process_announced_is_deflated)
 	ck_assert_int_eq(shelf_judge(f, "p/2", 0, "t").life, STORE_DEAD);
 	ck_assert_int_eq(shelf_judge(f, "s/2", 0, "").life, STORE_SOFT);
 	ck_assert_int_eq(shelf_judge(f, "p/2", 0, "").life, STORE_ALIVE);
-	ck_assert_int_eq(store_deflated(f->reader, shelf_scope(f, "p/1"), &row), 0);
+	ck_assert_int_eq(deflated_get(f->store, f->reader->txn, shelf_scope(f, "p/1"), &row), 0);
 	ck_assert_str_eq(row.by, "test");
 	shelf_free(f);
 }
