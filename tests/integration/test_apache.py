@@ -28,11 +28,6 @@ class ApacheCase(SiteCase):
     ROUTES = ROUTES
     SERVER = Apache
 
-    def get_stored(self, target, n=1):
-        response = self.site.get(target)
-        self.site.wait_for_metric("stored", n)
-        return response
-
     def raw(self, request):
         """Bytes of our own to Apache: the response as a fcgi.Response."""
         with socket.create_connection(("127.0.0.1", self.site.server.port), WAIT_S) as s:

@@ -124,9 +124,6 @@ class FlowCase(SiteCase):
                 for where, _, names in os.walk(os.path.join(self.site.dir, "store", "bodies"))
                 for name in names]
 
-    def wait_for_no_flights(self, timeout=10):
-        wait_until(lambda: self.site.metric("flights") == 0, "all flights ended", timeout)
-
     @staticmethod
     def wait_until_nothing_moves(measure):
         """Until nobody on the way takes any more."""
@@ -167,7 +164,7 @@ class OneCopy(FlowCase):
             r.close()
         self.assertEqual(self.backend.count("/page/big"), 1)
         self.assertEqual(self.site.metric("spilled"), 1)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         hit = self.site.doryd.ask("GET", "/page/big")
         self.assert_hit(hit)
         self.assert_same(hit.body, body)
@@ -256,7 +253,7 @@ class Pace(FlowCase):
         self.site.wait_for_metric("stored", 1)
         self.assert_hit(self.site.doryd.ask("GET", "/page/big"))
         self.assert_whole(stopped, body)  # It lost nothing either.
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
 
     def test_a_deflate_while_it_spills_is_obeyed(self):
         first, second = noise(10 * MIB), noise(5 * MIB, 2)
@@ -267,7 +264,7 @@ class Pace(FlowCase):
         gate.set()
         self.assert_whole(r, first + second)
         self.site.wait_for_metric("store_refused", 1)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         self.assertEqual(self.site.entries(), [])
         self.assertEqual(self.body_files(), [])
 
@@ -279,7 +276,7 @@ class Pace(FlowCase):
         self.assertFalse(r.complete)
         self.assertEqual(r.body, body[:len(r.body)])
         r.close()
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
         wait_until(lambda: self.site.doryd.descriptors() <= before + 2, "descriptors are closed")
 
@@ -299,14 +296,14 @@ class HeldBack(FlowCase):
         self.assertFalse(stopped.rest().complete)
         self.assertEqual(stopped.body, (body * 30)[:len(stopped.body)])
         self.assertEqual(self.backend.count("/page/big"), 1)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
 
     def test_the_only_reader_is_cut_too_and_its_fetch_ends(self):
         self.backend.on("/other", page(noise(30 * MIB)))
         stopped = self.reader("/other")
         self.site.wait_for_metric("clients_cut", 1)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         self.assertFalse(stopped.rest().complete)
 
 
@@ -349,7 +346,7 @@ class Left(FlowCase):
             r.close()
             began = time.monotonic()
             self.assertTrue(closed.wait(WAIT_S), "the backend still sends")
-            self.wait_for_no_flights()
+            self.site.wait_for_no_flights()
             return time.monotonic() - began
         self.assertLess(min(left() for _ in range(3)), 1)
 
@@ -427,7 +424,7 @@ class WebServer(FlowCase):
         self.site.server.end(signal.SIGKILL)
         wait_until(lambda: self.site.metric("connections") == 1, "all connections are closed")
         gate.set()
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         wait_until(lambda: self.site.doryd.descriptors() <= before + 4, "descriptors are closed")
         self.assertEqual(len(self.site.entries()), 1)
         self.assert_hit(self.site.doryd.ask("GET", "/page/big"))
@@ -464,7 +461,7 @@ class Disk(FlowCase):
         results = [self.site.later(r.rest) for r in readers]
         for r in results:
             self.assert_whole(r.result(60), first + second)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
         self.site.doryd.wait_for_output("spilling a response: No space left")
         os.unlink(self.fault)
@@ -482,7 +479,7 @@ class Disk(FlowCase):
         self.assert_whole(r, first + second)  # and what follows does without.
         self.site.doryd.wait_for_output("the disk takes nothing of its body")
         os.unlink(self.fault)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
 
     def test_who_cannot_be_given_what_was_spilled_can_tell(self):

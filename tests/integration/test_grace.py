@@ -2,7 +2,7 @@
 import select
 
 from backend import Answer, page, raw
-from testsite import SiteCase, wait_until
+from testsite import SiteCase
 
 ROUTES = ""
 for _name, _lines in (("plain", ""), ("graced", "grace = 1h"), ("spare", "stale_if_error = 1h")):
@@ -36,9 +36,6 @@ class GraceCase(SiteCase):
         self.assertEqual(self.get(target).text, "old")
         self.site.wait_for_metric("stored", 1)
         self.backend.on(target, page("new"))
-
-    def assert_text(self, response, text):
-        self.assertEqual((response.status, response.text), (200, text))
 
     def assert_stale(self, response):
         self.assert_text(response, "old")
@@ -103,7 +100,7 @@ class WhileRevalidating(GraceCase):
             ("ETag", '"1"'), ("Cache-Control", "max-age=60"))))
         self.assert_stale(self.get("/graced/a"))
         self.backend.wait_for("/graced/a", 2)
-        self.wait_for_no_flights()
+        self.site.wait_for_no_flights()
         response = self.get("/graced/a")
         self.assert_text(response, "old")
         self.assertNotIn("fwd=stale", response.cache_status)
@@ -123,7 +120,7 @@ class WhileRevalidating(GraceCase):
         self.assert_stale(self.get(target))
         self.backend.wait_for(target, 2)
         self.site.wait_for_metric("fetches", 2)
-        self.wait_for_no_flights()  # The key is marked now: nobody is to wait for another's fetch.
+        self.site.wait_for_no_flights()  # The key is marked now: nobody is to wait for another's fetch.
         self.backend.on(target, page("new"))
         self.backend.hold(target)
         for _ in range(5):
@@ -141,9 +138,6 @@ class WhileRevalidating(GraceCase):
         self.backend.release(target)
         self.assertEqual({r.result(20).text for r in crowd}, {"new"})
         self.assertEqual(self.backend.count(target), 4)
-
-    def wait_for_no_flights(self):
-        wait_until(lambda: self.site.metric("flights") == 0, "all flights ended")
 
 
 class IfError(GraceCase):

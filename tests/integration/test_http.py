@@ -65,12 +65,6 @@ OLD = {"cache_control": "max-age=60", "age": "100"}  # Stale from the start.
 class HttpCase(SiteCase):
     ROUTES = ROUTES
 
-    def get_stored(self, target, n=1, **headers):
-        """A response that has been stored when this returns; the `n`th of the test."""
-        response = self.site.get(target, **headers)
-        self.site.wait_for_metric("stored", n)
-        return response
-
     def wait_for_hit(self, target, **headers):
         wait_until(lambda: self.site.get(target, **headers).cache_status.startswith("dory; hit"),
                    f"{target} {headers} is a hit")

@@ -74,9 +74,6 @@ class LeaseCase(SiteCase):
         wait_until(lambda: self.site.metric("leases_awaited", doryd) > n, "it waits", SHORT_S)
         return c
 
-    def assert_text(self, response, text):
-        self.assertEqual((response.status, response.text), (200, text))
-
     def cgi(self, target=KEY):
         """Run doryd as a CGI program for one GET."""
         return subprocess.Popen(
@@ -150,7 +147,7 @@ class TwoProcesses(LeaseCase):
         self.assert_text(first.read(), text)
         self.assert_text(second.read(), text)
         for doryd in self.doryds:
-            wait_until(lambda d=doryd: self.site.metric("flights", d) == 0, "all is over")
+            self.site.wait_for_no_flights(doryd)
         # Both reach the backend while it answers neither.
         self.backend.hold(KEY)
         n = self.backend.count(KEY)
@@ -255,7 +252,7 @@ class TwoProcesses(LeaseCase):
         self.backend.on(target, page("mine", cache_control="private"))
         self.assert_text(self.one.ask("GET", target), "old")
         self.backend.wait_for(target, 2)
-        wait_until(lambda: self.site.metric("flights", self.one) == 0, "that one is over")
+        self.site.wait_for_no_flights(self.one)
         self.backend.on(target, page("new"))
         self.backend.hold(target)
         self.assert_text(self.one.ask("GET", target), "old")
@@ -422,7 +419,7 @@ class LaterStore(LeaseCase):
             wait_until(lambda d=doryd: maps(d), "the leases are there")
 
     def assert_one_fetch(self, owner, other):
-        wait_until(lambda: self.site.metric("flights", owner) == 0, "what went before is over")
+        self.site.wait_for_no_flights(owner)
         target = "/page/" + os.urandom(4).hex()
         first = self.hold_with(owner, target)
         second = self.begin_waiting(other, target)

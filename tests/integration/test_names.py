@@ -115,7 +115,7 @@ class Names(SiteCase):
         self.restart(patience="20s")
         self.begin("/named/a").close()
         wait_until(lambda: self.site.metric("passes") == 1, "it came")
-        wait_until(lambda: self.site.metric("flights") == 0, "it is given up")
+        self.site.wait_for_no_flights()
         self.assertEqual(self.backend.count("/named/a"), 0)
 
     def test_where_one_name_hangs_the_next_url_is_asked(self):

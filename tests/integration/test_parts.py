@@ -50,14 +50,11 @@ class PartsCase(SiteCase):
     ROUTES = ROUTES
 
     def get(self, name="a", **fields):
-        headers = [(n.replace("_", "-").title(), v) for n, v in fields.items()]
-        return self.site.http("GET", "/page/" + name, headers=headers)
+        return self.site.get("/page/" + name, **fields)
 
-    def get_stored(self, n, **fields):
-        """And wait until it is in the store, the n-th thing that is."""
-        r = self.get(**fields)
-        self.site.wait_for_metric("stored", n)
-        return r
+    def store(self, n, **fields):
+        """A response that is in the store when this returns, the n-th thing that is."""
+        return self.get_stored("/page/a", n, **fields)
 
     def asked(self, name="a"):
         """What the backend was asked for: each request's Range and If-Range."""
@@ -80,7 +77,7 @@ class Parts(PartsCase):
 
     def test_a_range_is_asked_for_and_what_lies_in_it_is_a_hit(self):
         self.backend.on("/page/a", ranged(x_mark="kept"))
-        self.assert_part(self.get_stored(1, range="bytes=5-14"), 5, 14)
+        self.assert_part(self.store(1, range="bytes=5-14"), 5, 14)
         for value, first, last in (("bytes=5-14", 5, 14), ("bytes=6-8", 6, 8),
                                    ("bytes=14-14", 14, 14)):
             r = self.get(range=value)
@@ -91,7 +88,7 @@ class Parts(PartsCase):
 
     def test_a_suffix_and_an_open_range_lie_in_the_last_part(self):
         self.backend.on("/page/a", ranged())
-        self.assert_part(self.get_stored(1, range="bytes=-5"), 15, 19)
+        self.assert_part(self.store(1, range="bytes=-5"), 15, 19)
         for value, first in (("bytes=-5", 15), ("bytes=-1", 19), ("bytes=17-", 17),
                              ("bytes=16-999", 16)):
             r = self.get(range=value)
@@ -101,22 +98,22 @@ class Parts(PartsCase):
 
     def test_a_range_that_reaches_out_of_the_part_is_fetched(self):
         self.backend.on("/page/a", ranged(etag=None))
-        self.get_stored(1, range="bytes=5-9")
+        self.store(1, range="bytes=5-9")
         for n, (value, first, last) in enumerate((("bytes=4-9", 4, 9), ("bytes=9-10", 9, 10)), 2):
-            r = self.get_stored(n, range=value)
+            r = self.store(n, range=value)
             self.assertIn("fwd=partial", r.cache_status)
             self.assert_part(r, first, last)
 
     def test_conditions_are_not_answered_from_a_part(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=5-9")
+        self.store(1, range="bytes=5-9")
         r = self.get(range="bytes=5-9", if_none_match=ETAG)
         self.assertEqual((r.status, r.body), (304, b""))
         self.assertEqual(self.asked()[1], (None, None))
 
     def test_a_head_request_has_no_range(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         r = self.site.doryd.ask("HEAD", "/page/a", host="shop.test",
                                 headers=[("Range", "bytes=0-4")])
         self.assertEqual((r.status, r.header("Content-Length"), r.header("Content-Range")),
@@ -124,7 +121,7 @@ class Parts(PartsCase):
 
     def test_if_range_that_does_not_fit_gets_the_whole(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=5-9")
+        self.store(1, range="bytes=5-9")
         self.assert_part(self.get(range="bytes=5-9", if_range=ETAG), 5, 9)
         self.assertEqual(len(self.asked()), 1)
         self.assert_whole(self.get(range="bytes=5-9", if_range='"v0"'))
@@ -133,7 +130,7 @@ class Parts(PartsCase):
     def test_what_is_not_one_range_is_fetched_whole(self):
         self.backend.on("/page/a", ranged())
         for n, value in enumerate(("bytes=0-", "bytes=1-2,4-5", "bytes=2-1", "lines=1-2", "x"), 1):
-            self.get_stored(n, range=value)
+            self.store(n, range=value)
             self.assertEqual(self.asked()[-1], (None, None), value)
             self.site.deflate("page(a)")
 
@@ -145,14 +142,14 @@ class Parts(PartsCase):
 
     def test_a_backend_that_knows_no_ranges_is_stored_whole(self):
         self.backend.on("/page/a", page(BODY))
-        self.get_stored(1, range="bytes=5-9")
+        self.store(1, range="bytes=5-9")
         r = self.get()
         self.assert_hit(r)
         self.assert_whole(r)
 
     def test_a_part_that_is_all_is_the_whole(self):
         self.backend.on("/page/a", ranged())
-        self.assert_part(self.get_stored(1, range="bytes=0-99"), 0, 19)
+        self.assert_part(self.store(1, range="bytes=0-99"), 0, 19)
         r = self.get()
         self.assert_hit(r)
         self.assert_whole(r)
@@ -183,7 +180,7 @@ class Parts(PartsCase):
     def test_fewer_bytes_than_announced_are_where_they_are_said_to_begin(self):
         odd = page(b"01234", status=206, content_range="bytes 4-9/10")
         self.backend.on("/page/a", odd)
-        r = self.get_stored(1, range="bytes=-5")
+        r = self.store(1, range="bytes=-5")
         self.assertEqual((r.body, r.header("Content-Range")), (b"01234", "bytes 4-9/10"))
         for value, first, body in (("bytes=6-8", 6, b"234"), ("bytes=4-4", 4, b"0")):
             r = self.get(range=value)
@@ -223,11 +220,11 @@ class Parts(PartsCase):
     def test_a_part_in_a_file_is_served_and_completed(self):
         body = bytes(i * 7 % 251 for i in range(300000))
         self.backend.on("/page/a", ranged(body))
-        self.assert_part(self.get_stored(1, range="bytes=0-199999"), 0, 199999, body)
+        self.assert_part(self.store(1, range="bytes=0-199999"), 0, 199999, body)
         r = self.get(range="bytes=100-199999")
         self.assert_hit(r)
         self.assert_part(r, 100, 199999, body)
-        self.assert_whole(self.get_stored(2), body)
+        self.assert_whole(self.store(2), body)
         self.assertEqual(self.asked(), [("bytes=0-199999", None), ("bytes=200000-", ETAG)])
         r = self.get(range="bytes=199990-200009")
         self.assert_hit(r)
@@ -259,8 +256,8 @@ class Parts(PartsCase):
 
     def test_a_first_part_is_completed(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
-        self.assert_whole(self.get_stored(2))
+        self.store(1, range="bytes=0-4")
+        self.assert_whole(self.store(2))
         self.assertEqual(self.asked(), [("bytes=0-4", None), ("bytes=5-", ETAG)])
         r = self.get()
         self.assert_hit(r)
@@ -269,8 +266,8 @@ class Parts(PartsCase):
 
     def test_a_last_part_is_completed(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=-5")
-        self.assert_whole(self.get_stored(2))
+        self.store(1, range="bytes=-5")
+        self.assert_whole(self.store(2))
         self.assertEqual(self.asked(), [("bytes=-5", None), ("bytes=0-14", ETAG)])
         self.assert_whole(self.get())
         self.assertEqual(len(self.asked()), 2)
@@ -278,7 +275,7 @@ class Parts(PartsCase):
     def test_a_strong_date_is_a_validator(self):
         self.backend.on("/page/a", ranged(etag=None, last_modified=OLD_DATE,
                                           heeds_if_range=False))
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.assert_whole(self.get())
         self.assertEqual(self.asked()[1], ("bytes=5-", OLD_DATE))
 
@@ -294,7 +291,7 @@ class Parts(PartsCase):
 
     def test_a_middle_part_is_not_completed(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=5-9")
+        self.store(1, range="bytes=5-9")
         self.assert_whole(self.get())
         self.assertEqual(self.asked()[1], (None, None))
 
@@ -302,12 +299,12 @@ class Parts(PartsCase):
         self.backend.on("/page/a", ranged())
         for n, (value, first, last) in enumerate((("bytes=4-7", 4, 7), ("bytes=8-11", 8, 11),
                                                   ("bytes=2-5", 2, 5)), 1):
-            self.assert_part(self.get_stored(n, range=value), first, last)
+            self.assert_part(self.store(n, range=value), first, last)
         r = self.get(range="bytes=2-11")
         self.assert_hit(r)
         self.assert_part(r, 2, 11)
-        self.get_stored(4, range="bytes=0-9")
-        self.assert_part(self.get_stored(5, range="bytes=10-"), 10, 19)
+        self.store(4, range="bytes=0-9")
+        self.assert_part(self.store(5, range="bytes=10-"), 10, 19)
         r = self.get()
         self.assert_hit(r)
         self.assert_whole(r)
@@ -315,33 +312,33 @@ class Parts(PartsCase):
 
     def test_parts_with_a_gap_between_are_not_joined(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
-        self.get_stored(2, range="bytes=6-9")
+        self.store(1, range="bytes=0-4")
+        self.store(2, range="bytes=6-9")
         self.assert_hit(self.get(range="bytes=6-9"))
         self.assert_fetched(self.get(range="bytes=0-4"))
 
     def test_parts_of_two_versions_are_not_joined(self):
         new = BODY.upper()[::-1]
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.backend.on("/page/a", ranged(new, etag='"v2"'))
-        self.assert_part(self.get_stored(2, range="bytes=5-9"), 5, 9, new)
-        self.assert_part(self.get_stored(3, range="bytes=0-4"), 0, 4, new)
+        self.assert_part(self.store(2, range="bytes=5-9"), 5, 9, new)
+        self.assert_part(self.store(3, range="bytes=0-4"), 0, 4, new)
         self.assert_part(self.get(range="bytes=0-9"), 0, 9, new)
 
     def test_parts_with_other_tags_are_not_joined(self):
         self.backend.on("/page/a", ranged(cache_tag="one"))
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.backend.on("/page/a", ranged(cache_tag="two"))
-        self.get_stored(2, range="bytes=5-9")
+        self.store(2, range="bytes=5-9")
         self.assert_fetched(self.get(range="bytes=0-4"))
 
     def test_a_new_version_is_taken_whole(self):
         new = BODY.upper()[::-1]
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.backend.on("/page/a", ranged(new, etag='"v2"'))
-        self.assert_whole(self.get_stored(2), new)
+        self.assert_whole(self.store(2), new)
         self.assertEqual(len(self.asked()), 2)
         self.assert_hit(self.get())
 
@@ -387,7 +384,7 @@ class Parts(PartsCase):
 
     def test_an_error_of_the_backend_is_no_reason_to_serve_a_part(self):
         self.backend.on("/page/a", ranged(cache_control="max-age=60, stale-if-error=600"))
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.backend.on("/page/a", page(b"broken", status=500))
         for fields in ({}, {"range": "bytes=2-9"}):
             self.assertEqual((self.get(**fields).status), 500)
@@ -423,7 +420,7 @@ class Parts(PartsCase):
 
     def test_who_asks_while_a_part_is_completed_gets_the_whole(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=-5")
+        self.store(1, range="bytes=-5")
         self.backend.hold("/page/a")
         answers = [self.site.later(self.get) for _ in range(3)]
         self.site.wait_for_metric("collapsed", 2)

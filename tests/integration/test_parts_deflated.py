@@ -13,17 +13,17 @@ class Deflated(PartsCase):
     def test_a_deflate_covers_parts(self):
         for n, scope in enumerate(("page(a)", "page(*)", "*", "tag:sale")):
             self.backend.on("/page/a", ranged(cache_tag="sale"))
-            self.get_stored(2 * n + 1, range="bytes=0-4")
+            self.store(2 * n + 1, range="bytes=0-4")
             self.site.deflate(scope)
             self.backend.on("/page/a", ranged(NEW, cache_tag="sale"))
-            r = self.get_stored(2 * n + 2, range="bytes=0-4")
+            r = self.store(2 * n + 2, range="bytes=0-4")
             self.assert_part(r, 0, 4, NEW)
             self.assertIn("detail=\"deflated", r.cache_status)
             self.site.deflate(scope)
 
     def test_a_deflated_part_is_not_completed(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.site.deflate("page(a)")
         self.assert_whole(self.get())
         self.assertEqual(self.asked()[1], (None, None))
@@ -31,7 +31,7 @@ class Deflated(PartsCase):
     def check_deflate_in_between(self, scope, **first):
         """What was put together with bytes from before a deflate is for nobody after it."""
         self.backend.on("/page/a", ranged(cache_tag="sale"))
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         self.backend.hold("/page/a")
         early = self.site.later(self.get, **first)
         self.backend.wait_for("/page/a", 2)
@@ -60,10 +60,10 @@ class Deflated(PartsCase):
 
     def test_a_joined_part_is_as_old_as_its_oldest_bytes(self):
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         before = self.site.entries()[0]["sequence"]
         self.site.deflate("page(other)")
-        self.get_stored(2, range="bytes=5-9")
+        self.store(2, range="bytes=5-9")
         entry, = self.site.entries()
         self.assertEqual((entry["bytes"], entry["sequence"]), (10, before))
 
@@ -73,20 +73,15 @@ class InALane(PartsCase):
     ORIGIN = "max_fetches = 1"
 
     def test_a_deflate_before_the_rest_is_asked_for(self):
-        first, early, misses = self.queue_early()
+        queued = self.queue_early()
         self.site.deflate("page(a)")
         self.backend.on("/page/a", ranged(NEW))
-        late = self.site.later(self.get)
-        self.site.wait_for_metric("misses+collapsed", misses + 1)
-        self.backend.release("/page/b")
-        self.assertEqual([r.result(10).status for r in (first, early)], [200, 200])
-        self.assert_whole(late.result(10), NEW)
-        self.assert_whole(self.get(), NEW)
+        self.assert_late_is_new(queued, "/page/b")
 
     def queue_early(self):
         """A part is stored, and what would complete it waits for a place behind /page/b."""
         self.backend.on("/page/a", ranged())
-        self.get_stored(1, range="bytes=0-4")
+        self.store(1, range="bytes=0-4")
         misses = self.site.metric("misses")
         self.backend.hold("/page/b")
         first = self.site.later(self.get, "b")
@@ -95,19 +90,24 @@ class InALane(PartsCase):
         self.site.wait_for_metric("misses", misses + 2)
         return first, early, misses + 2
 
+    def assert_late_is_new(self, queued, held):
+        """Who comes while that is held back gets what is new, and so does who comes after."""
+        first, early, misses = queued
+        late = self.site.later(self.get)
+        self.site.wait_for_metric("misses+collapsed", misses + 1)
+        self.backend.release(held)
+        self.assertEqual([r.result(10).status for r in (first, early)], [200, 200])
+        self.assert_whole(late.result(10), NEW)
+        self.assert_whole(self.get(), NEW)
+
     def test_a_deflate_before_it_is_sent_is_before_its_first_bytes(self):
-        first, early, misses = self.queue_early()
+        queued = self.queue_early()
         self.site.deflate("page(a)")
         self.backend.on("/page/a", ranged(NEW))
         self.backend.hold("/page/a")
         self.backend.release("/page/b")
         self.backend.wait_for("/page/a", 2)
-        late = self.site.later(self.get)
-        self.site.wait_for_metric("misses+collapsed", misses + 1)
-        self.backend.release("/page/a")
-        self.assertEqual([r.result(10).status for r in (first, early)], [200, 200])
-        self.assert_whole(late.result(10), NEW)
-        self.assert_whole(self.get(), NEW)
+        self.assert_late_is_new(queued, "/page/a")
 
     def store_is_empty(self):
         r = self.site.doryd.ask("GET", "/_dory/entries", host="localhost",

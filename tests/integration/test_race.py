@@ -110,9 +110,6 @@ class RaceCase(SiteCase):
         self.assertEqual(self.site.metric("collapsed"), 0, "it joined a fetch")
         self.backend.wait_for(path, n)
 
-    def assert_text(self, response, text):
-        self.assertEqual((response.status, response.text), (200, text))
-
 
 @each_scope_and_way([
     "a_stored_page_is_not_served_again",

@@ -55,12 +55,6 @@ MINUTE = r"ttl=(60|[45]\d)\b"  # That a response lives for, less what a slow mac
 class RulesCase(SiteCase):
     ROUTES = ROUTES
 
-    def get_stored(self, target, n=1, **headers):
-        """A response that has been stored when this returns; the `n`th of the test."""
-        response = self.site.get(target, **headers)
-        self.site.wait_for_metric("stored", n)
-        return response
-
 
 class Invalidation(RulesCase):
     """RFC 9111 section 4.4: no route names what these deflate."""

@@ -64,11 +64,6 @@ MIB = 1 << 20
 class ThreatCase(SiteCase):
     ROUTES = ROUTES
 
-    def get_stored(self, target, n=1, **headers):
-        response = self.site.get(target, **headers)
-        self.site.wait_for_metric("stored", n)
-        return response
-
     def raw(self, request):
         """Bytes of our own to lighttpd: the response, None where the connection just ends."""
         with socket.create_connection(("127.0.0.1", self.site.server.port), WAIT_S) as s:

@@ -246,7 +246,8 @@ class Apache(Process):
             self.port = free_port()
             with open(conf, "w") as f:
                 f.write(string.Template(APACHE).substitute(
-                    dir=folder, port=self.port, keep_alive=self.KEEP_ALIVE_S, modules=self._modules(), more=more,
+                    dir=folder, port=self.port, keep_alive=self.KEEP_ALIVE_S,
+                    modules=self._modules(), more=more,
                     user="User www-data\nGroup www-data" if os.geteuid() == 0 else ""))
             super().__init__(["apache2", "-D", "FOREGROUND", "-f", conf],
                              os.path.join(folder, "apache.out"))
@@ -419,6 +420,10 @@ class Site:
         wait_until(lambda: sum(self.metric(n, doryd) for n in names) >= at_least,
                    f"{'+'.join(names)} >= {at_least}")
 
+    def wait_for_no_flights(self, doryd=None):
+        """Until what was fetched is stored as well, or refused."""
+        wait_until(lambda: self.metric("flights", doryd) == 0, "all flights ended")
+
     def entries(self, scope="*"):
         """What is stored, as the admin path tells it."""
         r = self.doryd.ask("GET", "/_dory/entries?scope=" + quote(scope), host="localhost",
@@ -456,6 +461,15 @@ class SiteCase(unittest.TestCase):
                          stream_request=self.STREAM_REQUEST, server=self.SERVER)
         self.addCleanup(self.site.close)
         self.backend = self.site.backend
+
+    def get_stored(self, target, n=1, **headers):
+        """A response that has been stored when this returns; the `n`th of the test."""
+        response = self.site.get(target, **headers)
+        self.site.wait_for_metric("stored", n)
+        return response
+
+    def assert_text(self, response, text):
+        self.assertEqual((response.status, response.text), (200, text))
 
     def assert_hit(self, response):
         self.assertRegex(response.cache_status, r"^dory; hit(;|$)")
