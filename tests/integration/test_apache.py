@@ -8,15 +8,9 @@ import unittest
 
 import fcgi
 from backend import page, raw
-from testsite import TOKEN, WAIT_S, Apache, SiteCase
+from testsite import PAGES, TOKEN, WAIT_S, Apache, SiteCase
 
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
+ROUTES = PAGES + """
 [route save]
 match = POST /page/{name}
 deflate = page(name)

@@ -3,7 +3,7 @@ import threading
 import time
 
 from backend import Backend, page, raw
-from testsite import SiteCase, full_listener, quickest, wait_until
+from testsite import PAGES, SiteCase, full_listener, quickest, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FOUR = b"Content-Length: 4\r\n"
@@ -56,14 +56,7 @@ CUT = {
 
 
 class Worst(SiteCase):
-    ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
+    ROUTES = PAGES
     ORIGIN = "connect_timeout = 1s\nfirst_byte_timeout = 1s\nidle_timeout = 1s"
     LIGHTTPD = False
 

@@ -5,21 +5,13 @@ import threading
 
 import fcgi
 from backend import raw, trickle
-from testsite import TOKEN, SiteCase, wait_until
+from testsite import PAGES, TOKEN, SiteCase, wait_until
 
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
 AUTH = [("Dory-Token", TOKEN)]
 
 
 class BadCase(SiteCase):
-    ROUTES = ROUTES
+    ROUTES = PAGES
 
     def setUp(self):
         super().setUp()

@@ -5,7 +5,7 @@ import threading
 
 import fcgi
 from backend import page, raw
-from testsite import SiteCase, wait_until
+from testsite import PAGES, SiteCase, wait_until
 
 MIB = 1 << 20
 
@@ -19,14 +19,7 @@ def digest(data):
 
 
 class BodyCase(SiteCase):
-    ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
+    ROUTES = PAGES
 
     def assert_same(self, got, want):
         self.assertEqual(digest(got), digest(want))

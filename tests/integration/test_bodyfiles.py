@@ -11,17 +11,11 @@ import unittest
 import fcgi
 from backend import page
 from ordeal import FaultCase
-from testsite import (DORYD, WAIT_S, Apache, Lighttpd, SiteCase, sendfile_lines, wait_until)
+from testsite import DORYD, PAGES, WAIT_S, Apache, Lighttpd, SiteCase, sendfile_lines, wait_until
 from test_bodies import digest, noise
 
 BIG = 300000
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
+ROUTES = PAGES + """
 [bloat kept]
 key = {name}
 timeout = 1h

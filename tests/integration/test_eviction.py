@@ -4,7 +4,7 @@ import random
 import time
 
 from backend import page
-from ordeal import ROUTES, FaultCase
+from ordeal import FaultCase
 from testsite import wait_until
 
 SIZE = 16 << 20
@@ -18,8 +18,6 @@ def body(name):
 
 
 class Eviction(FaultCase):
-    ROUTES = ROUTES
-    LIGHTTPD = False
     DORY = f"workers = 2\nsize = {SIZE >> 20}M\nbody_file_min = 64K\nmax_object = 1G"
 
     def setUp(self):

@@ -12,21 +12,12 @@ import time
 
 import fcgi
 from backend import page, raw
-from testsite import BUILD, DORYD, WAIT_S, SiteCase, wait_until
+from testsite import DORYD, PAGES, WAIT_S, FaultyDisk, SiteCase, wait_until
 
 MIB = 1 << 20
 # A build with sanitizers keeps what was freed for a while.
 SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
 PRIVATE_MAX = (512 if SANITIZED else 64) * MIB
-
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
 
 
 def noise(n, seed=1):
@@ -90,7 +81,7 @@ class Reader:
 
 
 class FlowCase(SiteCase):
-    ROUTES = ROUTES
+    ROUTES = PAGES
     LIGHTTPD = False
     DORY = "workers = 2\nclient_timeout = 1h"
 
@@ -131,11 +122,6 @@ class FlowCase(SiteCase):
         while before != now:
             time.sleep(0.3)
             before, now = now, measure()
-
-    def restart_with(self, **more):
-        self.site.doryd.stop()
-        self.site.doryds.remove(self.site.doryd)
-        self.site.doryd = self.site.start_doryd(**more)
 
 
 class OneCopy(FlowCase):
@@ -372,7 +358,7 @@ class Left(FlowCase):
         self.backend.on("/page/next", page("next"))
         r = self.reader("/page/big")
         r.read(len(first))
-        self.site.configure(routes=ROUTES.replace("timeout = 1h", "timeout = 1h\nenabled = no"))
+        self.site.configure(routes=PAGES.replace("timeout = 1h", "timeout = 1h\nenabled = no"))
         self.site.doryd.send(signal.SIGHUP)
         self.site.doryd.wait_for_output("reloaded")
         for _ in range(2):
@@ -435,15 +421,9 @@ class Disk(FlowCase):
 
     def setUp(self):
         super().setUp()
-        self.fault = os.path.join(self.site.dir, "fault")
-        shim = os.path.join(BUILD, "tests", "support", "faultfs.so")
-        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.restart_with(env={"LD_PRELOAD": shim, "FAULTFS": self.fault, "ASAN_OPTIONS": asan})
-
-    def break_with(self, word):
-        with open(self.fault + ".new", "w") as f:
-            f.write(word)
-        os.rename(self.fault + ".new", self.fault)
+        self.disk = FaultyDisk(self.site.dir)
+        self.site.doryd.stop()
+        self.site.restart(env=self.disk.env)
 
     def test_a_full_disk_takes_nothing_from_those_who_read(self):
         first, second, gate = noise(10 * MIB), noise(20 * MIB, 2), self.gate()
@@ -453,7 +433,7 @@ class Disk(FlowCase):
         readers.append(self.reader("/page/big"))
         self.site.wait_for_metric("collapsed", 1)
         before = private_bytes(self.site.doryd.pid)
-        self.break_with("bodies")
+        self.disk.break_with("bodies")
         gate.set()
         self.site.wait_for_metric("store_errors", 1)
         self.wait_until_nothing_moves(lambda: private_bytes(self.site.doryd.pid))
@@ -464,7 +444,7 @@ class Disk(FlowCase):
         self.site.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
         self.site.doryd.wait_for_output("spilling a response: No space left")
-        os.unlink(self.fault)
+        self.disk.mend()
         self.assert_whole(self.reader("/page/big"), first + second)
         self.site.wait_for_metric("stored", 1)
 
@@ -473,12 +453,12 @@ class Disk(FlowCase):
         self.backend.on("/page/big", raw(head_of(30 * MIB), first, lambda: gate.wait(30), second))
         r = self.reader("/page/big")
         r.read(len(first))
-        self.break_with("hang")
+        self.disk.break_with("hang")
         gate.set()
         self.site.wait_for_metric("store_errors", 1)  # It is given up while the disk still hangs,
         self.assert_whole(r, first + second)  # and what follows does without.
         self.site.doryd.wait_for_output("the disk takes nothing of its body")
-        os.unlink(self.fault)
+        self.disk.mend()
         self.site.wait_for_no_flights()
         self.assertEqual((self.site.entries(), self.body_files()), ([], []))
 
@@ -487,10 +467,10 @@ class Disk(FlowCase):
         self.backend.on("/page/big", raw(head_of(20 * MIB), first, lambda: gate.wait(30), second))
         behind, ahead = self.reader("/page/big"), self.reader("/page/big")
         ahead.read(len(first))
-        self.break_with("unreadable")
+        self.disk.break_with("unreadable")
         self.assertFalse(behind.rest().complete)
         self.assertEqual(behind.body, first[:len(behind.body)])
-        os.unlink(self.fault)
+        self.disk.mend()
         gate.set()
         self.assert_whole(ahead, first + second)
 

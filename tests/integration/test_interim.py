@@ -3,23 +3,15 @@ import socket
 import threading
 
 from backend import raw
-from testsite import Apache, SiteCase
+from testsite import PAGES, Apache, SiteCase
 
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 WORKING = b"HTTP/1.1 102 Processing\r\n\r\n"
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
 
 
 class InterimCase(SiteCase):
-    ROUTES = ROUTES
+    ROUTES = PAGES
 
     def connect(self, target, version="HTTP/1.1"):
         """A request whose answer is read as it comes."""

@@ -8,20 +8,11 @@ import subprocess
 
 import fcgi
 from backend import raw
-from testsite import DORYD, TOKEN, Doryd, SiteCase, wait_until
-
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
+from testsite import DORYD, PAGES, TOKEN, Doryd, SiteCase, wait_until
 
 
 class LifeCase(SiteCase):
-    ROUTES = ROUTES
+    ROUTES = PAGES
 
     def doryd(self, *args, env=None, **more):
         """Run doryd to its end."""
@@ -71,14 +62,14 @@ class Reloading(LifeCase):
         self.site.doryd.send(signal.SIGHUP)
 
     def test_sighup_takes_a_new_configuration(self):
-        self.reload(routes=ROUTES + "[route more]\nmatch = GET /more/{name}\nbloat = page(name)\n")
+        self.reload(routes=PAGES + "[route more]\nmatch = GET /more/{name}\nbloat = page(name)\n")
         wait_until(lambda: "key=" in self.site.get("/more/a").cache_status, "the route is known")
         self.assertEqual(self.site.get("/page/b").status, 200)
 
     def test_sighup_with_a_bad_configuration_changes_nothing(self):
         self.site.get("/page/a")
         self.site.wait_for_metric("stored", 1)
-        self.reload(routes=ROUTES + "[bloat x]\ntimeuot = 1h\n")
+        self.reload(routes=PAGES + "[bloat x]\ntimeuot = 1h\n")
         self.site.doryd.wait_for_output("timeuot")
         self.assert_hit(self.site.get("/page/a"))
 
@@ -94,7 +85,7 @@ class Reloading(LifeCase):
     def test_many_reloads_leave_nothing_behind(self):
         before = self.site.doryd.descriptors()
         for i in range(20):
-            self.reload(routes=ROUTES if i % 2 else ROUTES + "[bloat y]\ntimeout = 1h\n")
+            self.reload(routes=PAGES if i % 2 else PAGES + "[bloat y]\ntimeout = 1h\n")
             self.assertEqual(self.site.get("/page/a").status, 200)
         wait_until(lambda: self.site.doryd.descriptors() <= before + 4, "descriptors are closed")
 
@@ -130,7 +121,7 @@ class Options(LifeCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_a_bad_configuration_is_78_and_every_fault_is_told_at_once(self):
-        self.site.configure(routes=ROUTES + "[bloat x]\ntimeuot = 1h\ngrace = soon\n[what y]\n")
+        self.site.configure(routes=PAGES + "[bloat x]\ntimeuot = 1h\ngrace = soon\n[what y]\n")
         for args in (["-t"], []):
             done = self.doryd(*args)
             self.assertEqual(done.returncode, 78)

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import time
 
-from backend import page
-from testsite import BUILD, SiteCase, wait_until
+from testsite import SiteCase, preloaded, wait_until
 
 NAMES = 40  # More than are looked up at once.
 THREADS = 16
@@ -45,13 +44,9 @@ class Names(SiteCase):
         """A doryd whose DNS hangs, or not yet."""
         self.configure(patience, named)
         self.hold(held)
-        shim = os.path.join(BUILD, "tests", "support", "slowdns.so")
-        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.site.doryd.stop()
-        self.site.doryds.remove(self.site.doryd)
         self.addCleanup(self.hold, False)
-        self.site.doryd = self.site.start_doryd(
-            env={"LD_PRELOAD": shim, "SLOWDNS": self.held, "ASAN_OPTIONS": asan})
+        self.site.doryd.stop()
+        self.site.restart(env=preloaded("slowdns", SLOWDNS=self.held))
 
     def configure(self, patience, named=""):
         routes = ROUTES.replace("$port", str(self.backend.port))

@@ -3,15 +3,9 @@ import re
 import threading
 
 from backend import page, raw
-from testsite import SiteCase, wait_until
+from testsite import PAGES, SiteCase, wait_until
 
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
+ROUTES = PAGES + """
 [bloat own]
 key = {name}
 timeout = 1h

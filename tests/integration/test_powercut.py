@@ -11,9 +11,8 @@ import threading
 import time
 
 from backend import page
-from testsite import BUILD, TOKEN, WAIT_S, SiteCase, wait_until
+from testsite import BUILD, TOKEN, WAIT_S, SiteCase, preloaded, wait_until
 
-POWERLOG = os.path.join(BUILD, "tests", "support", "powerlog.so")
 POWERCUT = os.path.join(BUILD, "tests", "support", "powercut")
 SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
 CUTS = int(os.environ.get("DORY_POWERCUTS", "200" if SANITIZED else "2000"))
@@ -57,8 +56,7 @@ def body(key, version):
 
 def recorded_env(log, store):
     """Of a daemon whose store is recorded."""
-    return {"LD_PRELOAD": POWERLOG, "DORY_POWERLOG": log, "DORY_POWERLOG_DIR": store,
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    return preloaded("powerlog", DORY_POWERLOG=log, DORY_POWERLOG_DIR=store)
 
 
 def records(log):
@@ -83,9 +81,8 @@ class Order(SiteCase):
         self.store = os.path.join(self.site.dir, "store")
         self.backend.default = page(self.BODY)
         self.site.doryd.stop()
-        self.site.doryds.remove(self.site.doryd)
         shutil.rmtree(self.store)
-        self.site.doryd = self.site.start_doryd(env=recorded_env(self.log, self.store))
+        self.site.restart(env=recorded_env(self.log, self.store))
 
     def files(self):
         return {name for _, _, names in os.walk(os.path.join(self.store, "bodies"))

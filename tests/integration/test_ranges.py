@@ -2,16 +2,8 @@
 import unittest
 
 from backend import Answer, page
-from testsite import Apache, SiteCase
+from testsite import PAGES, Apache, SiteCase
 
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
 SIZES = {"record": 1000, "chunks": 50000, "file": 300000}
 ETAG = '"v1"'
 MOST = 65536  # Of several ranges together; for more there is the whole.
@@ -33,7 +25,7 @@ def parts_of(r):
 
 class Ranges(SiteCase):
     """lighttpd: what it cuts itself and what Dory cuts look the same."""
-    ROUTES = ROUTES
+    ROUTES = PAGES
 
     def setUp(self):
         super().setUp()

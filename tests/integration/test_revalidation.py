@@ -1,8 +1,6 @@
 """test_revalidation.py -- What is stale while it is still on its way into the store."""
-import os
-
 from backend import Answer, page
-from testsite import BUILD, SiteCase
+from testsite import FaultyDisk, SiteCase
 
 ROUTES = """
 [bloat page]
@@ -23,13 +21,9 @@ class Landing(SiteCase):
         super().setUp()
         self.text = "hello"
         self.backend.on("/page/a", self.answer)
-        self.fault = os.path.join(self.site.dir, "fault")
-        shim = os.path.join(BUILD, "tests", "support", "faultfs.so")
-        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.disk = FaultyDisk(self.site.dir)
         self.site.doryd.stop()
-        self.site.doryds.remove(self.site.doryd)
-        self.site.doryd = self.site.start_doryd(
-            env={"LD_PRELOAD": shim, "FAULTFS": self.fault, "ASAN_OPTIONS": asan})
+        self.site.restart(env=self.disk.env)
 
     def answer(self, request):
         tag = f'"{self.text}"'
@@ -40,14 +34,9 @@ class Landing(SiteCase):
     def get(self):
         return self.site.doryd.ask("GET", "/page/a")
 
-    def hold_writer(self):
-        with open(self.fault + ".new", "w") as f:
-            f.write("stuck")
-        os.rename(self.fault + ".new", self.fault)
-
     def begin(self):
         """The first page is with the writer, and a second request has asked about it."""
-        self.hold_writer()
+        self.disk.break_with("stuck")
         self.assertEqual(self.get().text, "hello")
         self.backend.hold("/page/a")
         asking = self.site.later(self.get)
@@ -57,7 +46,7 @@ class Landing(SiteCase):
     def test_it_is_asked_about(self):
         asking = self.begin()
         self.backend.release("/page/a")
-        os.unlink(self.fault)
+        self.disk.mend()
         response = asking.result(20)
         self.assertEqual((response.status, response.text), (200, "hello"))
         self.assertIn("fwd=stale; fwd-status=304", response.cache_status)
@@ -65,7 +54,7 @@ class Landing(SiteCase):
 
     def test_a_304_does_not_freshen_what_was_deflated_meanwhile(self):
         asking = self.begin()
-        os.unlink(self.fault)
+        self.disk.mend()
         self.site.deflate("page(a)")
         self.text = "changed"
         self.backend.release("/page/a")
@@ -73,9 +62,9 @@ class Landing(SiteCase):
         self.assertIsNone(self.backend.requests()[2].header("If-None-Match"))
 
     def test_another_variant_is_not_asked_about(self):
-        self.hold_writer()
+        self.disk.break_with("stuck")
         self.assertEqual(self.get().text, "hello")
         other = self.site.doryd.ask("GET", "/page/a", headers=[("Accept", "text/plain")])
-        os.unlink(self.fault)
+        self.disk.mend()
         self.assertEqual(other.text, "hello")
         self.assertIsNone(self.backend.requests()[1].header("If-None-Match"))

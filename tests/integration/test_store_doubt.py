@@ -32,8 +32,8 @@ class Doubt(ShimCase):
 
     def setUp(self):
         super().setUp()
-        self.break_with("boot")
-        self.restart(env=self.env)
+        self.disk.break_with("boot")
+        self.site.restart(env=self.disk.env)
         for name in ("kept", *map(str, range(30))):  # Something to look at.
             self.store_page(name)
 
@@ -53,12 +53,11 @@ class Doubt(ShimCase):
     def restart_in_doubt(self, damage):
         for _ in range(40):
             self.site.doryd.kill()
-            self.site.doryds.remove(self.site.doryd)
-            start = self.site.later(self.site.start_doryd, env=self.env)
+            start = self.site.later(self.site.restart, env=self.disk.env)
             held = self.hold_first_look(start)
             if held:
                 damage()
-            self.site.doryd = start.result(20)
+            start.result(20)
             if held:
                 return
         self.skipTest("the look was always over before it could be held")

@@ -21,7 +21,7 @@ class Away(FaultCase):
             os.rename(self.store, self.store + ".away")
             with open(self.store, "w") as f:
                 f.write("no directory")
-            self.restart()
+            self.site.restart()
             for _ in range(3):
                 self.assert_passes("store-unavailable")
             descriptors = self.site.doryd.descriptors()
@@ -84,7 +84,7 @@ class Away(FaultCase):
             with self.subTest(end):
                 getattr(self.site.doryd, end)()
                 self.replace(lambda path: shutil.copy(copy, path))
-                self.restart()
+                self.site.restart()
                 self.get("kept")
                 self.get("kept")
 
@@ -122,7 +122,7 @@ class AtStart(FaultCase):
             self.assertEqual(self.site.deflate("page(other)"), 1)
             self.site.doryd.kill()
             damage()
-            ordeal.mend(self.restart)
+            ordeal.mend(self.site.restart)
             self.assert_fetched(self.get("kept"))
         kept = [n for n in os.listdir(self.store) if n.startswith("store.bad-")]
         self.assertEqual(len(kept), aside)
@@ -165,7 +165,7 @@ class AtStart(FaultCase):
             os.rename(self.data, self.data + ".moved")
             with open(self.data, "wb") as f:
                 f.write(b"garbage " * 2048)
-            ordeal.mend(self.restart)
+            ordeal.mend(self.site.restart)
             # Once nobody has the old one open any more, what is there now makes room.
             wait_until(lambda: "hit" in self.get("well", other).cache_status, "a store", ANEW_S)
             wait_until(lambda: "hit" in self.get("well").cache_status, "one store", ANEW_S)
@@ -201,7 +201,7 @@ class Injected(ShimCase):
 
     def setUp(self):
         super().setUp()
-        self.restart(env=self.env)
+        self.site.restart(env=self.disk.env)
         self.store_page("kept")
 
     def assert_mended(self):
@@ -210,14 +210,14 @@ class Injected(ShimCase):
 
     def assert_fills(self, word, detail, deflated):
         with self.ordeal() as ordeal:
-            self.break_with(word)
+            self.disk.break_with(word)
             for i in range(5):
                 self.get(f"new{i}")
             self.assert_hit(self.get("kept"))
             self.wait_for_reason(detail)
             self.assertEqual(self.deflate_status("page(kept)"), deflated)
             self.get("kept")
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
         self.assert_mended()
 
     def test_no_space_left(self):
@@ -231,38 +231,38 @@ class Injected(ShimCase):
 
     def test_a_failed_sync_is_no_acknowledgement_and_the_next_deflate_is(self):
         with self.ordeal() as ordeal:
-            self.break_with("sync")
+            self.disk.break_with("sync")
             self.assertEqual(self.deflate_status("page(kept)"), 503)
             self.wait_for_reason("store-failing", "passing")
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
         self.assert_mended()
 
     def test_three_failed_commits_set_the_store_aside(self):
         with self.ordeal(ANEW_S) as ordeal:
-            self.break_with("sync")
+            self.disk.break_with("sync")
             for _ in range(3):
                 self.assertEqual(self.deflate_status("page(kept)"), 503)
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
             wait_until(lambda: "set aside as" in self.site.doryd.output(), "it is set aside", 2)
             self.assert_fetched(self.get("kept"))
         self.assert_mended()
 
     def test_after_a_failed_meta_page_lmdb_is_opened_anew(self):
         with self.ordeal() as ordeal:
-            self.break_with("meta")
+            self.disk.break_with("meta")
             self.assertEqual(self.deflate_status("page(kept)"), 503)
             self.get("kept")
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
         self.site.doryd.wait_for_output("LMDB gave up after a write that failed")
         self.assert_mended()
 
     def test_failed_data_writes(self):
         with self.ordeal() as ordeal:
-            self.break_with("eio")
+            self.disk.break_with("eio")
             self.assertEqual(self.deflate_status("page(kept)"), 503)
             self.wait_for_reason("store-failing", "passing")
             self.get("kept")
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
         self.assert_mended()
 
 
@@ -279,7 +279,7 @@ class InUse(FaultCase):
                 pass  # Its connection ends with it.
             self.assertEqual(self.site.doryd.child.wait(5), 70)
             self.assertIn("cut short", self.site.doryd.output())
-            ordeal.mend(self.restart)
+            ordeal.mend(self.site.restart)
             self.assert_fetched(self.get("kept"))
 
     def test_a_stopped_process_that_holds_the_write_lock_holds_up_no_page(self):
@@ -339,9 +339,8 @@ class Mounts(FaultCase):
 
     def unmount(self):
         self.site.doryd.stop()
-        self.site.doryds.remove(self.site.doryd)
         subprocess.run(["umount", self.store], check=True)
-        self.site.doryd = self.site.start_doryd()
+        self.site.restart()
 
     def remount(self, options):
         subprocess.run(["mount", "-o", "remount," + options, self.store], check=True)
@@ -352,7 +351,7 @@ class Mounts(FaultCase):
             self.site.doryd.stop()
             self.mount("--bind", self.store, self.store)
             self.remount("bind,ro")
-            self.restart()
+            self.site.restart()
             self.assert_passes("store-readonly")
             self.assertEqual(self.deflate_status("page(kept)"), 503)
             ordeal.mend(lambda: self.remount("bind,rw"))
@@ -367,7 +366,7 @@ class Mounts(FaultCase):
         shutil.rmtree(self.store)
         os.mkdir(self.store, 0o700)
         self.mount("-t", "tmpfs", "-o", "size=3M,mode=0700", "none", self.store)
-        self.restart()
+        self.site.restart()
         with self.ordeal() as ordeal:
             for i in range(200):
                 self.get(f"long{i}")

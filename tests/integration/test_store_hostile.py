@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 
-from ordeal import ROUTES, SANITIZED, WELL_S, FaultCase, ShimCase
-from testsite import TOKEN, wait_until
+from ordeal import SANITIZED, WELL_S, FaultCase, ShimCase, children
+from testsite import PAGES, TOKEN, wait_until
 
 NOBODY = 65534
 FILE_BODY = "x" * 70000  # Long enough to be a body file.
@@ -117,7 +117,7 @@ class StoppedReader(FaultCase):
             self.get("kept")
             self.site.doryd.wait_for_output("no room to note what a deflate covers")
             self.site.doryd.kill()
-            self.restart()
+            self.site.restart()
             self.get("kept")
             ordeal.mend(release)
         # It covers no more than it says from now on.
@@ -140,7 +140,7 @@ class Denied(FaultCase):
         self.restart_as_nobody()
 
     def restart_as_nobody(self):
-        self.restart(under=("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+        self.site.restart(under=("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
                             "--clear-groups"))
 
     def assert_denied(self):
@@ -189,20 +189,20 @@ class Denied(FaultCase):
 
 class Network(ShimCase):
     def test_a_disk_of_another_machine_is_refused(self):
-        self.restart(env=self.env)
+        self.site.restart(env=self.disk.env)
         with self.ordeal() as ordeal:
             self.site.doryd.stop()
-            self.break_with("nfs")
-            self.restart(env=self.env)
+            self.disk.break_with("nfs")
+            self.site.restart(env=self.disk.env)
             self.assert_passes("store-unavailable")
             self.site.doryd.wait_for_output("lies on NFS")
             self.assertEqual(self.deflate_status("page(kept)"), 503)
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
 
     def test_it_is_used_where_that_is_asked_for(self):
-        self.break_with("nfs")
+        self.disk.break_with("nfs")
         self.site.configure(dory=self.DORY + "\nstore_unsafe_fs = yes")
-        self.restart(env=self.env)
+        self.site.restart(env=self.disk.env)
         self.store_page("kept")
         self.assertEqual(self.deflate_status("page(kept)"), 200)
 
@@ -212,7 +212,7 @@ class Bodies(ShimCase):
 
     def setUp(self):
         super().setUp()
-        self.restart(env=self.env)
+        self.site.restart(env=self.disk.env)
         self.store_page("kept")
 
     def padding(self, path):
@@ -226,7 +226,7 @@ class Bodies(ShimCase):
         self.store_page("big-kept")
         self.assertEqual(len(self.files()), 1)
         with self.ordeal() as ordeal:
-            self.break_with(word)
+            self.disk.break_with(word)
             for i in range(4):
                 self.assert_fetched(self.get(f"big{i}"))
             self.assert_hit(self.get("big-kept"))
@@ -235,7 +235,7 @@ class Bodies(ShimCase):
             self.assertEqual(self.deflate_status("page(big-kept)"), 200)
             self.assert_fetched(self.get("big-kept"))
             self.wait_until_well("small")
-            ordeal.mend(self.unbreak)
+            ordeal.mend(self.disk.mend)
             wait_until(lambda: "hit" in self.get("big-well").cache_status, "a file", WELL_S)
         self.assertEqual(self.deflate_status("page(big-well)"), 200)
         self.assert_fetched(self.get("big-well"))
@@ -274,7 +274,7 @@ bloat = item(name, kind)
         first = self.site.ini
         self.site.ini = os.path.join(self.site.dir, "second.ini")
         with open(first) as f:
-            text = f.read().replace(ROUTES, self.SECOND).replace("256M", "128M")
+            text = f.read().replace(PAGES, self.SECOND).replace("256M", "128M")
         with open(os.open(self.site.ini, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
             f.write(text)
         self.other = self.site.start_doryd(name="other", ini=self.site.ini)
@@ -319,8 +319,7 @@ class Containers(FaultCase):
     def end(self, doryd):
         """Its own process is a child of the one that was started."""
         if doryd in self.site.doryds:
-            with open(f"/proc/{doryd.pid}/task/{doryd.pid}/children") as f:
-                os.kill(int(f.read().split()[0]), signal.SIGTERM)
+            os.kill(children(doryd.pid)[0], signal.SIGTERM)
             self.assertEqual(doryd.child.wait(10), 0)
             self.site.doryds.remove(doryd)
 

@@ -491,8 +491,7 @@ class Surroundings(ThreatCase):
         nowhere = "http://127.0.0.1:1"
         keys = os.path.join(self.site.dir, "keys")
         self.site.doryd.stop()
-        self.site.doryds.remove(self.site.doryd)
-        self.site.doryd = self.site.start_doryd(env={
+        self.site.restart(env={
             "http_proxy": nowhere, "HTTP_PROXY": nowhere, "ALL_PROXY": nowhere, "all_proxy": nowhere,
             "HOME": self.site.dir, "CURL_HOME": self.site.dir, "SSLKEYLOGFILE": keys})
         for target in ("/page/a", "/other"):

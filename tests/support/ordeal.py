@@ -10,17 +10,9 @@ import time
 import fcgi
 import lmdbread
 from backend import page
-from testsite import BUILD, DORYD, TOKEN, SiteCase, wait_until
+from testsite import DORYD, PAGES, TOKEN, FaultyDisk, SiteCase, wait_until
 
 SANITIZED = bool(os.environ.get("DORY_SANITIZED"))
-ROUTES = """
-[bloat page]
-key = {name}
-timeout = 1h
-[route page]
-match = GET /page/{name}
-bloat = page(name)
-"""
 ANSWER_S = 2.0  # Whatever the disk does, an answer takes no longer;
 DEFLATE_S = 12.0  # what became of a deflate is told after ten seconds at the latest.
 WELL_S = 1.0  # A second after its fault ended a store is well;
@@ -222,7 +214,7 @@ class FaultCase(SiteCase):
     Each page has a version: the backend's latest. After a deflate was acknowledged nothing older
     is right for what it covered, whatever happens to the store.
     """
-    ROUTES = ROUTES
+    ROUTES = PAGES
     LIGHTTPD = False
     WORKERS = 2
     ANSWER_S = ANSWER_S
@@ -313,10 +305,6 @@ class FaultCase(SiteCase):
         """It passes, and says why, from soon after the fault began."""
         wait_until(lambda: detail in self.get(name, doryd).cache_status, "the reason", ANSWER_S)
 
-    def restart(self, **more):
-        self.site.doryds.remove(self.site.doryd)
-        self.site.doryd = self.site.start_doryd(**more)
-
     def stat(self):
         return json.loads(self.site.dory("stat", "--json").stdout)["store"]
 
@@ -326,16 +314,5 @@ class ShimCase(FaultCase):
 
     def setUp(self):
         super().setUp()
-        self.fault = os.path.join(self.site.dir, "fault")
-        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.env = {"LD_PRELOAD": os.path.join(BUILD, "tests", "support", "faultfs.so"),
-                    "FAULTFS": self.fault, "ASAN_OPTIONS": asan}
+        self.disk = FaultyDisk(self.site.dir)
         self.site.doryd.stop()
-
-    def break_with(self, word):
-        with open(self.fault + ".new", "w") as f:
-            f.write(word)
-        os.rename(self.fault + ".new", self.fault)
-
-    def unbreak(self):
-        os.unlink(self.fault)

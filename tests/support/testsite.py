@@ -38,6 +38,16 @@ url = $backend
 $origin
 """
 
+# One bloat and its route: all that many tests need.
+PAGES = """
+[bloat page]
+key = {name}
+timeout = 1h
+[route page]
+match = GET /page/{name}
+bloat = page(name)
+"""
+
 LIGHTTPD = """\
 server.port = $port
 server.bind = "127.0.0.1"
@@ -125,6 +135,29 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def preloaded(shim, **more):
+    """The environment of a doryd that has this library of tests/support before its own."""
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": os.path.join(BUILD, "tests", "support", shim + ".so"),
+            "ASAN_OPTIONS": asan, **more}
+
+
+class FaultyDisk:
+    """What a doryd with `env` has for a disk: faultfs.c tells in which ways it breaks."""
+
+    def __init__(self, folder):
+        self.word = os.path.join(folder, "fault")
+        self.env = preloaded("faultfs", FAULTFS=self.word)
+
+    def break_with(self, word):
+        with open(self.word + ".new", "w") as f:
+            f.write(word)
+        os.rename(self.word + ".new", self.word)
+
+    def mend(self):
+        os.unlink(self.word)
 
 
 class Process:
@@ -338,10 +371,10 @@ class Site:
         self.doryds.append(doryd)
         return doryd
 
-    def restart(self):
+    def restart(self, **more):
         """In place of one that was killed or stopped, on the same store and socket."""
         self.doryds.remove(self.doryd)
-        self.doryd = self.start_doryd()
+        self.doryd = self.start_doryd(**more)
 
     def close(self, check=True):
         """Stop everything. Every doryd still there must end well."""
