@@ -2,6 +2,7 @@
  */
 #include "base/attributes.h"
 #include "fcgirequest.h"
+#include "latencies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -66,7 +66,7 @@ struct peer {
 struct client {
 	struct source source;
 	bool is_program, ended;
-	int64_t last_ns; /* When its last bytes came. */
+	int64_t last_us; /* When its last bytes came. */
 	size_t have;
 	char answer[ANSWER_MAX];
 };
@@ -85,7 +85,7 @@ static struct {
 	struct peer *held;
 	bool released;
 	unsigned fetches;
-	int64_t killed_ns, refetched_ns, sent_ns, own_us;
+	int64_t killed_us, refetched_us, sent_us, own_us;
 } herd;
 
 static void
@@ -93,24 +93,6 @@ herd_fail(const char *what)
 {
 	fprintf(stderr, "herdload: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static int64_t
-herd_now_ns(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int64_t
-herd_own_us(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static void
@@ -128,7 +110,7 @@ static void
 peer_answer(struct peer *p)
 {
 	p->have = 0;
-	herd.sent_ns = herd_now_ns();
+	herd.sent_us = latencies_clock_us(CLOCK_MONOTONIC);
 	if (send(p->source.fd, herd.answer, herd.answer_len, MSG_NOSIGNAL) < 0 && errno != EPIPE &&
 	    errno != ECONNRESET)
 		herd_fail("send");
@@ -160,8 +142,8 @@ peer_ready(struct source *source)
 	p->have += (size_t)n;
 	if (p->have < 4 || memcmp(p->head + p->have - 4, "\r\n\r\n", 4) != 0)
 		return;
-	if (herd.killed_ns != 0 && herd.refetched_ns == 0)
-		herd.refetched_ns = herd_now_ns();
+	if (herd.killed_us != 0 && herd.refetched_us == 0)
+		herd.refetched_us = latencies_clock_us(CLOCK_MONOTONIC);
 	herd.fetches++;
 	if (herd.released) {
 		peer_answer(p);
@@ -244,7 +226,7 @@ client_ready(struct source *source)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n > 0 && (size_t)n <= sizeof(c->answer) - c->have) {
-		c->last_ns = herd_now_ns();
+		c->last_us = latencies_clock_us(CLOCK_MONOTONIC);
 		memcpy(c->answer + c->have, input, (size_t)n);
 		c->have += (size_t)n;
 		if (!client_is_whole(c))
@@ -308,13 +290,13 @@ control_ready(struct source *source)
 		return;
 	line[n] = '\0';
 	if (strncmp(line, "kill ", 5) == 0) {
-		herd.killed_ns = herd_now_ns();
+		herd.killed_us = latencies_clock_us(CLOCK_MONOTONIC);
 		if (kill((pid_t)atoi(line + 5), SIGKILL) != 0)
 			herd_fail("kill");
 		return;
 	}
 	herd.released = true;
-	herd.own_us = herd_own_us();
+	herd.own_us = latencies_clock_us(CLOCK_PROCESS_CPUTIME_ID);
 	while (herd.held != NULL) {
 		struct peer *p = herd.held;
 		herd.held = p->next;
@@ -345,23 +327,23 @@ herd_compare(const void *a, const void *b)
 static void
 herd_report(void)
 {
-	int64_t *waits = calloc(herd.n_clients, sizeof(*waits)), program_ns = 0;
+	int64_t *waits = calloc(herd.n_clients, sizeof(*waits)), program_us = 0;
 
 	if (waits == NULL)
 		herd_fail("memory");
 	for (unsigned i = 0; i < herd.n_clients; i++) {
-		waits[i] = herd.clients[i].last_ns - herd.sent_ns;
-		if (herd.clients[i].is_program && waits[i] > program_ns)
-			program_ns = waits[i];
+		waits[i] = herd.clients[i].last_us - herd.sent_us;
+		if (herd.clients[i].is_program && waits[i] > program_us)
+			program_us = waits[i];
 	}
 	qsort(waits, herd.n_clients, sizeof(*waits), herd_compare);
-	printf("fetches=%u errors=%u p50_us=%.0f p99_us=%.0f max_us=%.0f program_us=%.0f "
-	       "refetch_us=%.0f own_us=%lld\n",
-	    herd.fetches, herd.n_wrong, (double)waits[herd.n_clients / 2] / 1e3,
-	    (double)waits[herd.n_clients * 99 / 100] / 1e3, (double)waits[herd.n_clients - 1] / 1e3,
-	    (double)program_ns / 1e3,
-	    herd.refetched_ns == 0 ? 0 : (double)(herd.refetched_ns - herd.killed_ns) / 1e3,
-	    (long long)(herd_own_us() - herd.own_us));
+	printf("fetches=%u errors=%u p50_us=%lld p99_us=%lld max_us=%lld program_us=%lld "
+	       "refetch_us=%lld own_us=%lld\n",
+	    herd.fetches, herd.n_wrong, (long long)waits[herd.n_clients / 2],
+	    (long long)waits[herd.n_clients * 99 / 100], (long long)waits[herd.n_clients - 1],
+	    (long long)program_us,
+	    herd.refetched_us == 0 ? 0 : (long long)(herd.refetched_us - herd.killed_us),
+	    (long long)(latencies_clock_us(CLOCK_PROCESS_CPUTIME_ID) - herd.own_us));
 	free(waits);
 }
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 
 import fcgi
+import ordeal
 import testsite
 
 QUICKBACK = os.path.join(testsite.BUILD, "tests", "support", "quickback")
@@ -94,8 +95,7 @@ def write(folder, name, text, **words):
 
 def family(pid):
     """A process and all that descend from it."""
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        return [pid] + [p for child in f.read().split() for p in family(int(child))]
+    return [pid] + [p for child in ordeal.children(pid) for p in family(child)]
 
 
 def cpu_us(pid):
