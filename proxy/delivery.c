@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "conn.h"
 #include "flight_state.h"
+#include "part.h"
 #include "reply.h"
 #include "serve.h"
 
@@ -32,7 +33,8 @@ delivery_end_head(struct flight *f, struct exchange *x, struct buf *out)
 {
 	bool judged = f->plan.action == PLAN_CACHE && f->storing.verdict != STORING_YES;
 	const struct reply_fetch fetch = {
-		.status = f->status,
+		/* What completes a part came as a part. */
+		.status = f->completes ? PART_STATUS : f->status,
 		.stored = f->storable,
 		.collapsed = x != f->leader,
 		.ttl_s = f->storing.lifetime_s - f->storing.age_s,

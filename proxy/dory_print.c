@@ -290,6 +290,9 @@ dory_print_request(const json_t *tree, struct buf *out)
 	dory_print_string(json_object_get(request, "target"), out);
 	buf_char(out, '\n');
 	dory_print_pairs("", json_object_get(request, "fields"), ": ", out);
+	dory_print_label("ranges", out);
+	bool forward = strcmp(dory_print_word(tree, "ranges"), "forward") == 0;
+	buf_text(out, forward ? "sent on\n" : "answered from the whole\n");
 }
 
 void

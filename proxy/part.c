@@ -20,20 +20,6 @@ part_content(const struct store_entry *entry, struct range_content *out)
 	return rc == 0 && out->length == entry->body_bytes ? 0 : -EINVAL;
 }
 
-/* RFC 9110 section 13.2.2: these come before a range, and are for the whole to answer. */
-static bool
-part_is_conditional(const struct exchange *x)
-{
-	static const char *const names[] = { "if-match", "if-none-match", "if-modified-since",
-		"if-unmodified-since" };
-
-	for (size_t i = 0; i < COUNT(names); i++) {
-		if (http_fields_find(&x->request.fields, slice_of(names[i])) != NULL)
-			return true;
-	}
-	return false;
-}
-
 bool
 part_holds(const struct exchange *x, const struct store_entry *entry)
 {
@@ -43,7 +29,7 @@ part_holds(const struct exchange *x, const struct store_entry *entry)
 	struct range_set set;
 
 	if (value.at == NULL || !slice_equal(x->request.method, SLICE("GET")) ||
-	    part_is_conditional(x) || part_content(entry, &have) != 0 ||
+	    range_has_conditions(&x->request) || part_content(entry, &have) != 0 ||
 	    !range_if_range(if_range, entry->etag, entry->last_modified, entry->response_s) ||
 	    range_read(value, have.complete, &set) != RANGE_PART)
 		return false;
@@ -89,16 +75,8 @@ part_note(struct exchange *x, const struct store_entry *entry, size_t n_body)
 void
 part_wish(struct exchange *x)
 {
-	struct slice value = http_fields_value(&x->request.fields, SLICE("range"));
-
-	/* What a backend makes of a range is believed where its other fields are. */
-	if (value.at == NULL || x->unconditional || x->alone ||
-	    bloat_config(x->plan.bloat)->origin != ORIGIN_OBEY ||
-	    !slice_equal(x->request.method, SLICE("GET")) || part_is_conditional(x) ||
-	    http_fields_find(&x->request.fields, SLICE("if-range")) != NULL)
-		return;
-	if (range_is_single(value))
-		x->range = value;
+	if (!x->unconditional && !x->alone)
+		x->range = plan_range(&x->plan, &x->request);
 }
 
 /* ---- Asking --------------------------------------------------------------------------------- */

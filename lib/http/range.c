@@ -135,6 +135,19 @@ range_is_single(struct slice value)
 	       set.items[0].length < UINT64_MAX;
 }
 
+bool
+range_has_conditions(const struct http_request *request)
+{
+	static const char *const names[] = { "if-match", "if-none-match", "if-modified-since",
+		"if-unmodified-since" };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (http_fields_find(&request->fields, slice_of(names[i])) != NULL)
+			return true;
+	}
+	return false;
+}
+
 int
 range_read_content(struct slice value, struct range_content *out)
 {

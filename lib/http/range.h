@@ -67,4 +67,10 @@ struct slice range_validator(struct slice etag, struct slice last_modified, int6
  */
 bool range_is_single(struct slice value);
 
+/*
+ * Has the request conditions that come before its range, and that are for the whole to answer
+ * (section 13.2.2)? If-Range is none of these. Thread-safe: pure.
+ */
+bool range_has_conditions(const struct http_request *request);
+
 #endif

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-enum { EXPLAIN_PIECES = 64, EXPLAIN_PIECES_MAX = 1 << 20 };
+enum { EXPLAIN_PIECES = 64, EXPLAIN_PIECES_MAX = 1 << 20, EXPLAIN_PART_STATUS = 206 };
 
 /* A question and all that is needed to answer it. */
 struct explain {
@@ -15,6 +15,8 @@ struct explain {
 	int64_t now_s;
 	struct plan plan;
 	struct arena arena;
+	struct store_entry entry; /* What is stored, */
+	int found;                /* where this is 0. */
 };
 
 /* ---- What is stored ------------------------------------------------------------------------- */
@@ -32,9 +34,9 @@ explain_select(struct explain *e, struct selection *s)
 						    : rc;
 }
 
-/* With room for however many pieces its body has. */
+/* With room for however many pieces its body has. Returns: 0; -ENOMEM. */
 static int
-explain_find(struct explain *e, struct store_entry *entry)
+explain_find(struct explain *e)
 {
 	struct selection s = {
 		.reader = e->reader,
@@ -45,25 +47,34 @@ explain_find(struct explain *e, struct store_entry *entry)
 	};
 	int rc = -E2BIG;
 
+	e->found = -ENOENT;
+	if (e->reader == NULL || e->plan.key.n == 0)
+		return 0;
 	for (s.room = EXPLAIN_PIECES; rc == -E2BIG && s.room <= EXPLAIN_PIECES_MAX; s.room *= 4) {
 		s.pieces = arena_alloc(&e->arena, s.room * sizeof(*s.pieces));
 		rc = s.pieces == NULL ? -ENOMEM : explain_select(e, &s);
 	}
-	*entry = s.entry;
-	return rc;
+	e->entry = s.entry;
+	e->found = rc;
+	return rc == -ENOMEM ? rc : 0;
 }
 
 static json_t *
-explain_stored(struct explain *e)
+explain_stored(const struct explain *e)
 {
-	struct store_entry entry;
-
-	if (e->reader == NULL || e->plan.key.n == 0)
+	if (e->found != 0)
 		return json_null();
-	int rc = explain_find(e, &entry);
-	if (rc == -ENOMEM)
-		return NULL;
-	return rc == 0 ? piece_standing(e->reader, &e->plan.key, &entry, e->now_s) : json_null();
+	return piece_standing(e->reader, &e->plan.key, &e->entry, e->now_s);
+}
+
+/* What is stored whole is asked about, once it is too old, and not in parts. */
+static bool
+explain_has_whole(const struct explain *e)
+{
+	return e->found == 0 && e->entry.status != EXPLAIN_PART_STATUS &&
+	       store_judge(
+		   e->reader, STORE_DOOR_HIT, e->entry.sequence, &e->plan.key, e->entry.tags)
+		       .life != STORE_DEAD;
 }
 
 /* ---- What would be done --------------------------------------------------------------------- */
@@ -122,6 +133,9 @@ explain_request(struct explain *e)
 	}
 	for (size_t i = 0; i < fields.n; i++)
 		piece_append_pair(&array, fields.items[i].name, fields.items[i].value);
+	struct slice range = plan_range(&e->plan, e->request);
+	if (range.at != NULL && !explain_has_whole(e))
+		piece_append_pair(&array, SLICE("range"), range);
 	buf_slice(&target, e->request->path);
 	if (e->plan.query.at != NULL)
 		buf_printf(&target, "?%.*s", SLICE_ARGS(e->plan.query));
@@ -145,18 +159,19 @@ explain_tree(struct explain *e)
 	const char *action = plan->action == PLAN_CACHE ? "cache" : "pass";
 	const char *mode = plan->deflate_mode == DEFLATE_SOFT ? "soft" : "hard";
 	const char *bloat = plan->bloat == NULL ? NULL : bloat_name(plan->bloat);
+	const char *ranges = plan_forwards_ranges(plan, e->request) ? "forward" : "whole";
 
 	return json_pack(
-	    "{s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "method",
-	    piece_text(e->request->method), "url", explain_url(e->request), "route",
+	    "{s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:s, s:o}",
+	    "method", piece_text(e->request->method), "url", explain_url(e->request), "route",
 	    explain_route(e), "path_known", (int)routes_path_known(e->routes, e->request), "action",
 	    action, "reason", explain_reason(e), "bypass", piece_text(plan->bypass), "bloat",
 	    piece_text(slice_of(bloat)), "key",
 	    plan->key.n > 0 ? piece_key(e->routes, &plan->key) : json_null(), "variant",
 	    piece_variant(plan->bloat, plan->variant, SLICE("")), "scopes",
 	    piece_scopes(e->routes, plan->scopes, plan->n_scopes), "deflate_mode", mode, "backend",
-	    explain_backend(plan->backend), "request", explain_request(e), "stored",
-	    explain_stored(e));
+	    explain_backend(plan->backend), "request", explain_request(e), "ranges", ranges,
+	    "stored", explain_stored(e));
 }
 
 /* A bloat may be switched off in the store: its requests pass, its entries stay. */
@@ -181,7 +196,7 @@ report_explain(const struct routes *routes, const struct http_request *request,
 
 	if (plan_make(routes, request, &e.arena, &e.plan) == 0) {
 		explain_apply_switch(&e);
-		json = explain_tree(&e);
+		json = explain_find(&e) == 0 ? explain_tree(&e) : NULL;
 	}
 	arena_fini(&e.arena);
 	return json;

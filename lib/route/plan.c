@@ -3,6 +3,7 @@
 
 #include "http/cookie.h"
 #include "http/negotiate.h"
+#include "http/range.h"
 #include "http/vary.h"
 #include "route/affected.h"
 #include "route/compiled.h"
@@ -284,4 +285,26 @@ plan_search(const struct plan *plan, struct arena *arena, struct slice *out)
 		tuple_append(&variant, i == PLAN_VARIANT_QUERY ? SLICE("?") : field);
 	*out = buf_as_slice(&variant);
 	return 0;
+}
+
+bool
+plan_forwards_ranges(const struct plan *plan, const struct http_request *request)
+{
+	if (plan->action == PLAN_PASS)
+		return plan->backend != NULL;
+	/* RFC 9110 section 14.2: ranges are for GET. What is for one client alone is fetched whole.
+	 */
+	return plan->bloat->config->origin == ORIGIN_OBEY && plan->authorization.len == 0 &&
+	       slice_equal(request->method, SLICE("GET"));
+}
+
+struct slice
+plan_range(const struct plan *plan, const struct http_request *request)
+{
+	struct slice value = http_fields_value(&request->fields, SLICE("range"));
+	bool forwards = plan->action == PLAN_CACHE && plan_forwards_ranges(plan, request) &&
+			http_fields_find(&request->fields, SLICE("if-range")) == NULL &&
+			!range_has_conditions(request);
+
+	return forwards && range_is_single(value) ? value : (struct slice){ NULL, 0 };
 }

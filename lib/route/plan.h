@@ -70,6 +70,18 @@ int plan_make(const struct routes *routes, const struct http_request *request, s
 int plan_search(const struct plan *plan, struct arena *arena, struct slice *out) NODISCARD;
 
 /*
+ * Does a miss send on a range that it is asked for? What a backend makes of one is believed where
+ * its other fields are; else the whole is fetched, and the range answered from that.
+ */
+bool plan_forwards_ranges(const struct plan *plan, const struct http_request *request);
+
+/*
+ * PLAN_CACHE: the Range to be sent on as it is, where nothing whole is stored: one range, without
+ * conditions. at == NULL: the whole is asked for.
+ */
+struct slice plan_range(const struct plan *plan, const struct http_request *request);
+
+/*
  * The request fields that the backend gets, Host first, names in lower case. Not part of
  * plan_make() because a hit does not need it.
  *

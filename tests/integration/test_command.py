@@ -63,6 +63,15 @@ class Alone(CommandCase):
         told = self.json("explain", "GET", "http://shop.test/elsewhere")
         self.assertEqual((told["action"], told["route"]), ("pass", None))
 
+    def test_explain_tells_whether_a_range_is_sent_on(self):
+        out = self.text("explain", "GET", "http://shop.test/product/9", "-H", "Range: bytes=0-4")
+        self.assertRegex(out, r"\n +range: bytes=0-4\n +ranges +sent on\n")
+        # What is stored whole answers it.
+        out = self.text("explain", "GET", "http://shop.test/product/1", "-H", "Range: bytes=0-4")
+        self.assertNotIn("range: ", out)
+        self.assertIn("answered from the whole",
+                      self.text("explain", "HEAD", "http://shop.test/product/1"))
+
     def test_ls_and_show_tell_what_is_stored(self):
         self.assertIn("product(1)", self.text("ls"))
         self.assertNotIn("product(1)", self.text("ls", "product(2)"))

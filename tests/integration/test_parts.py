@@ -251,7 +251,10 @@ class Parts(PartsCase):
     def test_a_first_part_is_completed(self):
         self.backend.on("/page/a", ranged())
         self.store(1, range="bytes=0-4")
-        self.assert_whole(self.store(2))
+        completed = self.store(2)
+        self.assert_whole(completed)
+        # RFC 9211 section 2.3: it is not the status that the client gets.
+        self.assertIn("fwd=partial; fwd-status=206; stored", completed.cache_status)
         self.assertEqual(self.asked(), [("bytes=0-4", None), ("bytes=5-", ETAG)])
         r = self.get()
         self.assert_hit(r)
@@ -332,7 +335,9 @@ class Parts(PartsCase):
         self.backend.on("/page/a", ranged())
         self.store(1, range="bytes=0-4")
         self.backend.on("/page/a", ranged(new, etag='"v2"'))
-        self.assert_whole(self.store(2), new)
+        taken = self.store(2)
+        self.assert_whole(taken, new)
+        self.assertNotIn("fwd-status", taken.cache_status)  # It was 200.
         self.assertEqual(len(self.asked()), 2)
         self.assert_hit(self.get())
 

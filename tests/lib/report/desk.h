@@ -23,7 +23,9 @@ enum { DESK_NOW = 1700000000, DESK_SIZE = 16 << 20 };
 	"bloat = list(category, page=query.page)\nbypass = cookie:session*\n"                      \
 	"[route save]\nmatch = POST /product/{id:uint}\n"                                          \
 	"deflate = product(id) list(*)\ndeflate_mode = soft\n"                                     \
-	"[route off]\nmatch = GET /off/{id:uint}\nbloat = off(id)\n"
+	"[route off]\nmatch = GET /off/{id:uint}\nbloat = off(id)\n"                               \
+	"[bloat own]\nkey = {id:uint}\norigin = ignore\n"                                          \
+	"[route own]\nmatch = GET /own/{id:uint}\nbloat = own(id)\n"
 
 struct desk {
 	char path[32];

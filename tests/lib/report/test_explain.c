@@ -108,6 +108,38 @@ START_TEST(what_would_be_sent_is_told)
 }
 END_TEST
 
+/* Which of the ranges that are asked for a miss sends on; a NULL: none. */
+static const struct {
+	const char *name, *method, *url, *header, *ranges, *want;
+} range_cases[] = {
+	{ "one range", "GET", "/product/42", "Range: bytes=0-4", "'forward'", "bytes=0-4" },
+	{ "none is asked for", "GET", "/product/42", NULL, "'forward'", NULL },
+	{ "several", "GET", "/product/42", "Range: bytes=0-1,4-5", "'forward'", NULL },
+	{ "HEAD has none", "HEAD", "/product/42", "Range: bytes=0-4", "'whole'", NULL },
+	{ "the origin is not obeyed", "GET", "/own/1", "Range: bytes=0-4", "'whole'", NULL },
+	{ "what passes", "GET", "/elsewhere", "Range: bytes=0-4", "'forward'", "bytes=0-4" },
+};
+
+START_TEST(a_range_that_is_sent_on_is_told)
+{
+	struct desk *d = desk_new();
+	json_t *tree =
+	    desk_explain(d, range_cases[_i].method, range_cases[_i].url, range_cases[_i].header);
+	json_t *request = json_object_get(tree, "request");
+	char *fields = json_dumps(json_object_get(request, "fields"), JSON_COMPACT);
+	const char *range = strstr(fields, "[\"range\",\"");
+
+	desk_expect(tree, "ranges", range_cases[_i].ranges);
+	ck_assert_msg((range != NULL) == (range_cases[_i].want != NULL), "%s: %s",
+	    range_cases[_i].name, fields);
+	if (range != NULL)
+		ck_assert_ptr_nonnull(strstr(range, range_cases[_i].want));
+	free(fields);
+	json_decref(tree);
+	desk_free(d);
+}
+END_TEST
+
 START_TEST(what_is_stored_is_told)
 {
 	struct desk *d = desk_new_with_store();
@@ -212,6 +244,7 @@ main(void)
 	tcase_add_test(tests, a_path_that_only_other_methods_have_is_known);
 	tcase_add_test(tests, parts_of_the_variant_have_names);
 	tcase_add_test(tests, what_would_be_sent_is_told);
+	tcase_add_loop_test(tests, a_range_that_is_sent_on_is_told, 0, COUNT(range_cases));
 	tcase_add_test(tests, what_is_stored_is_told);
 	tcase_add_loop_test(tests, where_an_entry_stands, 0, COUNT(state_cases));
 	tcase_add_test(tests, vary_leads_to_the_right_entry);
