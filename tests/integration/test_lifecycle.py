@@ -266,7 +266,7 @@ bloat = page()
 class WithoutAStore(LifeCase):
     def test_a_store_that_is_removed_leaves_the_site_up(self):
         self.site.get("/page/a")
-        shutil.rmtree(os.path.join(self.site.dir, "store"))
+        self.site.remove_store()
         for name in "abc":
             self.assertEqual(self.site.get("/page/" + name).text, "default")
 

@@ -1,7 +1,5 @@
 """test_parts_deflated.py -- Deflates cover parts, and what is put together with them."""
 import json
-import os
-import shutil
 
 from test_parts import BODY, PartsCase, ranged
 from testsite import TOKEN, wait_until
@@ -118,7 +116,7 @@ class InALane(PartsCase):
         first, early, _ = self.queue_early()
         self.site.deflate("page(a)")
         self.backend.on("/page/a", ranged(NEW))
-        shutil.rmtree(os.path.join(self.site.dir, "store"))
+        self.site.remove_store()
         wait_until(self.store_is_empty, "a new store")
         self.backend.release("/page/b")
         self.assertEqual([r.result(10).status for r in (first, early)], [200, 200])

@@ -41,7 +41,7 @@ class Away(FaultCase):
         self.store_page("kept")
         self.assert_hit(self.get("kept", other))
         with self.ordeal(ANEW_S) as ordeal:
-            ordeal.mend(lambda: shutil.rmtree(self.store))
+            ordeal.mend(self.site.remove_store)
             # At once, in both: who removed it may have meant it as a deflate.
             self.assert_fetched(self.get("kept", other))
             self.assert_fetched(self.get("kept"))
@@ -105,7 +105,7 @@ class Away(FaultCase):
         self.backend.hold("/page/slow")
         slow = self.site.later(self.site.doryd.ask, "GET", "/page/slow")
         self.backend.wait_for("/page/slow")
-        shutil.rmtree(self.store)
+        self.site.remove_store()
         self.wait_until_well()
         self.assertEqual(self.deflate_status("page(slow)"), 200)
         self.backend.release("/page/slow")

@@ -376,6 +376,16 @@ class Site:
         self.doryds.remove(self.doryd)
         self.doryd = self.start_doryd(**more)
 
+    def remove_store(self):
+        """In use: what a doryd makes there anew, or takes away itself, meanwhile is no fault."""
+        def is_gone():
+            try:
+                shutil.rmtree(os.path.join(self.dir, "store"))
+            except OSError:
+                return False
+            return True
+        wait_until(is_gone, "the store is removed")
+
     def close(self, check=True):
         """Stop everything. Every doryd still there must end well."""
         faults = []
