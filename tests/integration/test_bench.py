@@ -29,7 +29,7 @@ class Scale(unittest.TestCase):
                 [os.path.join(ROOT, "scripts", "bench"), "store", "--no-build",
                  "--entries", ENTRIES, "--dir", folder],
                 env={**os.environ, "DORY_BUILD": BUILD}, capture_output=True, text=True,
-                timeout=300, check=False)
+                timeout=200, check=False)
             self.assertEqual(os.listdir(folder), [])
         self.assertIn(done.returncode, (0, 1), done.stderr)
         self.assertEqual(done.stderr, "")
@@ -45,7 +45,7 @@ class Herd(unittest.TestCase):
     def test_a_herd_is_one_fetch_however_its_owner_ends(self):
         done = subprocess.run(
             [os.path.join(ROOT, "scripts", "bench"), "herd", "--no-build", "--rounds", "1"],
-            env={**os.environ, "DORY_BUILD": BUILD}, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "DORY_BUILD": BUILD}, capture_output=True, text=True, timeout=200,
             check=False)
         self.assertEqual(done.stderr, "")
         for what in ("fetches for a herd, most: 1", "clients without their page: 0",
