@@ -1,15 +1,19 @@
-/* backlog.c -- Jobs that wait for the writer, within bounds: deflates ahead of inserts. */
+/* backlog.c -- Jobs that wait for the writer, within bounds: deflates first, inserts in batches. */
 #include "store/backlog.h"
 
 #include <errno.h>
 #include <time.h>
+
+/* A batch takes at most about 17 pages an insert: 2 % of a store. */
+enum { BACKLOG_PAGES_AN_INSERT = 1024 };
 
 int
 backlog_init(struct backlog *b)
 {
 	pthread_condattr_t attributes;
 
-	*b = (struct backlog){ 0 };
+	*b = (struct backlog){ .insert_batch = BACKLOG_INSERT_BATCH_LEAST,
+		.gather_ms = BACKLOG_GATHER_MS };
 	b->urgent.end = &b->urgent.first;
 	b->inserts.end = &b->inserts.first;
 	int rc = pthread_mutex_init(&b->lock, NULL);
@@ -30,6 +34,16 @@ backlog_fini(struct backlog *b)
 {
 	pthread_cond_destroy(&b->wake);
 	pthread_mutex_destroy(&b->lock);
+}
+
+void
+backlog_size(struct backlog *b, uint64_t pages)
+{
+	uint64_t n = pages / BACKLOG_PAGES_AN_INSERT;
+
+	if (n < BACKLOG_INSERT_BATCH_LEAST)
+		n = BACKLOG_INSERT_BATCH_LEAST;
+	b->insert_batch = n < BACKLOG_INSERT_BATCH ? (size_t)n : BACKLOG_INSERT_BATCH;
 }
 
 bool
@@ -81,6 +95,14 @@ backlog_has_room_locked(const struct backlog *b, const struct store_job *job)
 					 b->inserts.bytes <= BACKLOG_INSERT_BYTES_MAX - bytes));
 }
 
+/* Is there nothing to gain from waiting for more inserts? */
+static bool
+backlog_is_full_locked(const struct backlog *b)
+{
+	return b->stopping || b->urgent.first != NULL || b->inserts.waiting >= b->insert_batch ||
+	       b->inserts.lone > 0 || b->inserts.bytes >= BACKLOG_INSERT_BATCH_BYTES;
+}
+
 int
 backlog_add(struct backlog *b, struct store_job *job)
 {
@@ -94,7 +116,10 @@ backlog_add(struct backlog *b, struct store_job *job)
 		list->end = &job->next;
 		list->n++;
 		list->bytes += backlog_bytes(job);
-		pthread_cond_signal(&b->wake);
+		list->waiting++;
+		list->lone += backlog_is_lone(job->kind);
+		if (!b->gathering || backlog_is_full_locked(b))
+			pthread_cond_signal(&b->wake);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&b->lock);
@@ -108,7 +133,8 @@ backlog_cut_locked(struct backlog_list *list, size_t max, size_t max_bytes, size
 	struct store_job *first = list->first, *last = first;
 	size_t bytes = backlog_bytes(first);
 
-	max = backlog_is_lone(first->kind) ? 1 : max;
+	bool lone = backlog_is_lone(first->kind);
+	max = lone ? 1 : max;
 	for (*n = 1; *n < max && last->next != NULL; ++*n) {
 		if (backlog_is_lone(last->next->kind))
 			break;
@@ -118,10 +144,24 @@ backlog_cut_locked(struct backlog_list *list, size_t max, size_t max_bytes, size
 		last = last->next;
 	}
 	list->first = last->next;
+	list->waiting -= *n;
+	list->lone -= lone;
 	last->next = NULL;
 	if (list->first == NULL)
 		list->end = &list->first;
 	return first;
+}
+
+static void
+backlog_deadline(int64_t wait_ms, struct timespec *until)
+{
+	clock_gettime(CLOCK_MONOTONIC, until);
+	until->tv_sec += (time_t)(wait_ms / 1000);
+	until->tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	if (until->tv_nsec >= 1000000000) {
+		until->tv_nsec -= 1000000000;
+		until->tv_sec++;
+	}
 }
 
 static bool
@@ -134,28 +174,41 @@ backlog_wait_locked(struct backlog *b, const struct timespec *until)
 	return b->urgent.first != NULL || b->inserts.first != NULL;
 }
 
+static void
+backlog_gather_locked(struct backlog *b)
+{
+	struct timespec until;
+	int rc = 0;
+
+	if (b->inserts.waiting <= BACKLOG_FEW && b->last_inserts <= BACKLOG_FEW)
+		return;
+	backlog_deadline(b->gather_ms, &until);
+	b->gathering = true;
+	while (rc != ETIMEDOUT && !backlog_is_full_locked(b))
+		rc = pthread_cond_timedwait(&b->wake, &b->lock, &until);
+	b->gathering = false;
+}
+
 struct store_job *
 backlog_take(struct backlog *b, int64_t wait_ms, size_t *n, bool *stopped)
 {
 	struct store_job *jobs = NULL;
 	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	backlog_deadline(wait_ms, &until);
 	*n = 0;
 	pthread_mutex_lock(&b->lock);
 	bool any = backlog_wait_locked(b, &until);
+	if (b->inserts.first != NULL)
+		backlog_gather_locked(b);
 	bool urgent = b->urgent.first != NULL && (!b->urgent_was_last || b->inserts.first == NULL);
 	if (any && urgent)
 		jobs = backlog_cut_locked(&b->urgent, BACKLOG_URGENT_BATCH, SIZE_MAX, n);
 	else if (any)
-		jobs = backlog_cut_locked(
-		    &b->inserts, BACKLOG_INSERT_BATCH, BACKLOG_INSERT_BATCH_BYTES, n);
+		jobs =
+		    backlog_cut_locked(&b->inserts, b->insert_batch, BACKLOG_INSERT_BATCH_BYTES, n);
+	if (!urgent)
+		b->last_inserts = *n;
 	b->urgent_was_last = urgent;
 	*stopped = !any && b->stopping;
 	pthread_mutex_unlock(&b->lock);

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <xxhash.h>
 
+/* A leaf of the table and the page above it have a new version, and the old ones are free. */
+enum { ENTRY_FREED = 2 };
+
 enum { ENTRY_PREFIX_MAX = 400, ENTRY_NAME_END = sizeof(XXH128_canonical_t) };
 
 struct slice
@@ -128,6 +131,8 @@ int
 entry_put(struct change *c, const struct entry_name *name, struct record *r)
 {
 	int rc = entry_put_chunks(c, r);
+
+	c->freed += ENTRY_FREED;
 	if (rc == 0)
 		rc = entry_put_number(c, name, r);
 	if (rc != 0)

@@ -136,6 +136,7 @@ store_check_length(struct store *s, char *why)
 		return store_say(s, -EIO, why, "cannot be examined");
 	s->page_bytes = stat.ms_psize;
 	s->size_bytes = info.me_mapsize;
+	backlog_size(&s->backlog, s->size_bytes / s->page_bytes);
 	uint64_t want = (info.me_last_pgno + 1) * s->page_bytes, have = (uint64_t)st.st_size;
 	if (have >= want)
 		return 0;

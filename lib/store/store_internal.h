@@ -129,8 +129,8 @@ struct change {
 	struct meta_state state, before;
 	bool durable; /* Something in it will be acknowledged: the commit is synced. */
 	bool committed;
-	uint64_t freed;   /* Chunks deleted: few enough that the freed pages' list fits one page. */
-	uint64_t trashed; /* Chunks that the trash will delete. */
+	uint64_t freed;     /* Pages, about: few enough that the list of them fits one page. */
+	uint64_t trashed;   /* Chunks that the trash will delete. */
 	uint64_t page_room; /* Pages that entries may still take. */
 	uint64_t file_room; /* Bytes that body files may still take. */
 	bool held_back; /* Nor does it make room if entries go: a reader that stopped may still read

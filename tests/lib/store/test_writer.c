@@ -349,6 +349,72 @@ START_TEST(every_write_transaction_shows_that_the_store_is_busy)
 }
 END_TEST
 
+/* The longest list of freed pages that a transaction has left behind. */
+static uint64_t
+writer_most_freed(struct shelf *f)
+{
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	uint64_t most = 0, count;
+
+	ck_assert_int_eq(mdb_txn_begin(f->store->env, NULL, MDB_RDONLY, &txn), 0);
+	ck_assert_int_eq(mdb_cursor_open(txn, 0, &cursor), 0);
+	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+		memcpy(&count, value.mv_data, sizeof(count));
+		most = count > most ? count : most;
+	}
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return most;
+}
+
+/* Of a head that leaves room for no more than two entries on a page. */
+static struct store_job
+writer_large_job(struct shelf *f, int number)
+{
+	enum { LARGE = 9000, HEAD = 1700 };
+	static char body[LARGE], head[HEAD];
+	char key[16];
+
+	memset(head, 'h', sizeof(head));
+	snprintf(key, sizeof(key), "p/%06d", number);
+	struct store_job job = shelf_insert_job(f, key, (struct slice){ body, sizeof(body) });
+	job.head = (struct slice){ head, sizeof(head) };
+	return job;
+}
+
+/* LMDB looks for a run of pages for a longer one: in a store that is nearly full that takes long.
+ */
+START_TEST(what_a_full_batch_frees_is_listed_on_one_page)
+{
+	enum { ENTRIES = 4000, STEP = 1567, LIST_MAX = RECORD_PAGE / 8 - 1 };
+	struct shelf *f = shelf_new_closed();
+	struct counter c;
+	struct store_job hold, jobs[BACKLOG_INSERT_BATCH];
+
+	f->size_bytes = 512 << 20;
+	shelf_open(f);
+	for (int i = 0; i < ENTRIES; i++) {
+		struct store_job job = writer_large_job(f, i * STEP % ENTRIES);
+		ck_assert_int_eq(store_do(f->store, &job), 0);
+	}
+	counter_init(&c);
+	ck_assert_int_eq(store_writer_start(f->store), 0);
+	writer_hold(f, &hold, &c);
+	for (int i = 0; i < (int)COUNT(jobs); i++) {
+		jobs[i] = counted(writer_large_job(f, i * STEP * 3 % ENTRIES), &c);
+		ck_assert_int_eq(store_submit(f->store, &jobs[i]), 0);
+	}
+	sem_post(&c.go);
+	counter_wait(&c, 1 + (int)COUNT(jobs));
+	ck_assert_int_eq(c.ok, 1 + (int)COUNT(jobs));
+	ck_assert_uint_gt(writer_most_freed(f), 2 * (uint64_t)BACKLOG_INSERT_BATCH);
+	ck_assert_uint_le(writer_most_freed(f), LIST_MAX);
+	shelf_free(f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -363,5 +429,6 @@ main(void)
 	tcase_add_test(tests, no_reader_sees_alive_what_an_acknowledged_deflate_killed);
 	tcase_add_test(tests, every_write_transaction_shows_that_the_store_is_busy);
 	tcase_add_test(tests, trash_is_swept_while_nothing_else_happens);
+	tcase_add_test(tests, what_a_full_batch_frees_is_listed_on_one_page);
 	return suite_run("lib/store/writer", tests);
 }
