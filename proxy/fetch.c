@@ -136,31 +136,43 @@ fetch_line_new(struct fetch *f, const char *line)
 	return item;
 }
 
-/* libcurl's own Accept, Content-Type and Expect are switched off: a fetch carries what it was
- * given. */
+static int
+fetch_add_line(struct fetch *f, const char *line, struct curl_slist ***end)
+{
+	struct curl_slist *item = fetch_line_new(f, line);
+
+	if (item == NULL)
+		return -ENOMEM;
+	**end = item;
+	*end = &item->next;
+	return 0;
+}
+
+/*
+ * libcurl's own Accept, Content-Type and Expect are switched off: a fetch carries what it was
+ * given. libcurl looks through the list for each field that it might add, and sends a line letter
+ * by letter: it gets one, of all fields. How a body is sent is its own to say, and what is said of
+ * a body is for it to see.
+ */
 static int
 fetch_make_fields(struct fetch *f)
 {
-	static const char *const unwanted[] = {
-		"Accept:", "Content-Type:", "Expect:", "User-Agent:"
+	static const char *const looked_for[] = {
+		"Host:", "Accept:", "Content-Type:", "Expect:", "User-Agent:"
 	};
+	/* One whose only value is empty would not be sent. */
+	bool one = f->order.body_bytes == FETCH_NO_BODY && f->order.fields.n > 1;
 	struct curl_slist **end = &f->fields;
+	const char *lines = NULL;
+	int rc = one ? fetch_order_lines(&f->order, &f->arena, &lines) : 0;
 
-	for (size_t i = 0; i < COUNT(unwanted); i++) {
-		struct slice name = { unwanted[i], strlen(unwanted[i]) - 1 };
-		if (http_fields_find(&f->order.fields, name) != NULL)
-			continue;
-		if ((*end = fetch_line_new(f, unwanted[i])) == NULL)
-			return -ENOMEM;
-		end = &(*end)->next;
-	}
-	for (size_t i = 0; i < f->order.fields.n; i++) {
-		*end = fetch_line_new(f, fetch_order_line(&f->order, i, &f->arena));
-		if (*end == NULL)
-			return -ENOMEM;
-		end = &(*end)->next;
-	}
-	return 0;
+	for (size_t i = 0; rc == 0 && i < COUNT(looked_for); i++)
+		rc = fetch_add_line(f, looked_for[i], &end);
+	if (rc == 0 && one)
+		return fetch_add_line(f, lines, &end);
+	for (size_t i = 0; rc == 0 && i < f->order.fields.n; i++)
+		rc = fetch_add_line(f, fetch_order_line(&f->order, i, &f->arena), &end);
+	return rc;
 }
 
 static void

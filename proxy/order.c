@@ -80,3 +80,39 @@ fetch_order_line(const struct fetch_order *order, size_t field, struct arena *ar
 
 	return order_join(parts, COUNT(parts), arena);
 }
+
+static char *
+order_put(char *at, struct slice s)
+{
+	if (s.len > 0)
+		memcpy(at, s.at, s.len);
+	return at + s.len;
+}
+
+int
+fetch_order_lines(const struct fetch_order *order, struct arena *arena, const char **out)
+{
+	const struct slice between = SLICE(": "), end = SLICE("\r\n");
+	const struct http_fields *fields = &order->fields;
+	size_t len = 0;
+
+	for (size_t i = 0; i < fields->n; i++) {
+		const struct http_field *field = &fields->items[i];
+		/* It was read as one line, and is one: no other is ever made of what it holds. */
+		if (!http_is_token(field->name) || !http_is_field_value(field->value))
+			return -EINVAL;
+		len += field->name.len + between.len + field->value.len + end.len;
+	}
+	char *text = arena_alloc(arena, len + 1), *at = text;
+	if (text == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < fields->n; i++) {
+		at = order_put(at, i > 0 ? end : SLICE(""));
+		at = order_put(at, fields->items[i].name);
+		at = order_put(at, between);
+		at = order_put(at, fields->items[i].value);
+	}
+	*at = '\0';
+	*out = text;
+	return 0;
+}

@@ -69,6 +69,15 @@ int fetch_order_copy(
 char *fetch_order_url(const struct fetch_order *order, size_t which, struct arena *arena);
 char *fetch_order_line(const struct fetch_order *order, size_t field, struct arena *arena);
 
+/*
+ * All fields, a line each, but for the end of the last: what libcurl takes for one line.
+ *
+ * Returns: 0; -EINVAL: one of them would be more than a line; -ENOMEM.
+ * Spec:    RFC 9112 section 5.
+ */
+int fetch_order_lines(
+    const struct fetch_order *order, struct arena *arena, const char **out) NODISCARD;
+
 /* ---- origin.c -------------------------------------------------------------------------------- */
 
 /*

@@ -2,6 +2,8 @@
 #include "origin.h"
 #include "suite.h"
 
+#include <errno.h>
+
 static struct arena order_arena;
 
 static const struct {
@@ -48,6 +50,50 @@ START_TEST(a_field_is_a_line_that_libcurl_sends)
 		"x-part: value" };
 	for (size_t i = 0; i < COUNT(want); i++)
 		ck_assert_str_eq(fetch_order_line(&order, i, &order_arena), want[i]);
+}
+END_TEST
+
+START_TEST(all_fields_are_lines_of_one_text)
+{
+	struct http_field fields[] = { { SLICE("host"), SLICE("a.example") },
+		{ SLICE("x-empty"), SLICE("") }, { SLICE("x-absent"), { NULL, 0 } },
+		{ SLICE("x-part"), { "value: and more", 10 } }, { SLICE("x-tab"), SLICE("a\tb") } };
+	struct fetch_order order = { .fields = { fields, COUNT(fields) } };
+	const char *lines;
+
+	ck_assert_int_eq(fetch_order_lines(&order, &order_arena, &lines), 0);
+	ck_assert_str_eq(lines,
+	    "host: a.example\r\nx-empty: \r\nx-absent: \r\nx-part: value: and\r\nx-tab: a\tb");
+}
+END_TEST
+
+static const struct {
+	const char *what;
+	struct slice name, value;
+} no_line_cases[] = {
+	{ "a line break in a value", SLICE_ROW("x"), SLICE_ROW("a\r\nhost: evil") },
+	{ "a line feed in a value", SLICE_ROW("x"), SLICE_ROW("a\nhost: evil") },
+	{ "a carriage return in a value", SLICE_ROW("x"), SLICE_ROW("a\rhost: evil") },
+	{ "an end of all fields", SLICE_ROW("x"), SLICE_ROW("a\r\n\r\nGET / HTTP/1.1") },
+	{ "a NUL in a value", SLICE_ROW("x"), { "a\0b", 3 } },
+	{ "a line break at the end", SLICE_ROW("x"), SLICE_ROW("a\r\n") },
+	{ "a line break in a name", SLICE_ROW("x: a\r\nhost"), SLICE_ROW("evil") },
+	{ "a colon in a name", SLICE_ROW("host: evil\r\nx"), SLICE_ROW("a") },
+	{ "a blank in a name", SLICE_ROW("x y"), SLICE_ROW("a") },
+	{ "a NUL in a name", { "x\0y", 3 }, SLICE_ROW("a") },
+	{ "no name", SLICE_ROW(""), SLICE_ROW("a") },
+};
+
+START_TEST(what_is_not_one_line_is_refused)
+{
+	struct http_field fields[] = { { SLICE("host"), SLICE("a.example") },
+		{ no_line_cases[_i].name, no_line_cases[_i].value }, { SLICE("y"), SLICE("z") } };
+	struct fetch_order order = { .fields = { fields, COUNT(fields) } };
+	const char *lines = NULL;
+
+	ck_assert_msg(fetch_order_lines(&order, &order_arena, &lines) == -EINVAL, "%s",
+	    no_line_cases[_i].what);
+	ck_assert_ptr_null(lines);
 }
 END_TEST
 
@@ -109,6 +155,8 @@ main(void)
 	tcase_add_loop_test(tests, a_url_is_base_and_path_and_query, 0, COUNT(url_cases));
 	tcase_add_test(tests, each_url_of_a_backend_has_its_turn);
 	tcase_add_test(tests, a_field_is_a_line_that_libcurl_sends);
+	tcase_add_test(tests, all_fields_are_lines_of_one_text);
+	tcase_add_loop_test(tests, what_is_not_one_line_is_refused, 0, COUNT(no_line_cases));
 	tcase_add_test(tests, a_copy_has_its_own_method_path_query_and_list);
 	tcase_add_test(tests, a_copy_keeps_no_query_apart_from_an_empty_one);
 	tcase_add_test(tests, every_end_has_words);
