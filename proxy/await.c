@@ -13,31 +13,28 @@
 
 /* On its way into the store, where it will say that responses to this vary. */
 static bool
-await_tells_variant(const struct flight *old, const struct flight *f)
+await_tells_variant(const struct flight *f, const struct exchange *x)
 {
-	return old != f && old->state >= FLIGHT_HEAD && old->storable && old->vary.names.len > 0 &&
-	       slice_equal(old->plan.key.bytes, f->plan.key.bytes) &&
-	       slice_equal(old->plan.variant, f->plan.variant);
+	return f->state >= FLIGHT_HEAD && f->storable && f->vary.names.len > 0 &&
+	       slice_equal(f->plan.key.bytes, x->plan.key.bytes) &&
+	       slice_equal(f->plan.variant, x->plan.variant);
 }
 
-/*
- * The lease of a variant is not that of the key: its fetch and the one that has told of Vary go on
- * side by side. Who looks into the store, in whichever process, finds it under the same name once
- * that one is there.
- */
-static void
-await_learn_variant(struct flight *f)
+void
+await_learn_variant(struct exchange *x)
 {
-	struct flight *old = *flights_bucket(f->worker->flights, f->hash);
+	struct flight *f = *flights_bucket(x->worker->flights, flight_hash(&x->plan));
 	struct slice values, varied;
 
-	if (f->lease_hash != f->hash || fault_is("lease-variant"))
+	if (x->lease_variant != 0)
 		return;
-	while (old != NULL && !await_tells_variant(old, f))
-		old = old->next;
-	if (old != NULL && vary_values(old->vary.names, &f->request, &f->arena, &values) == 0 &&
-	    select_varied(f->plan.variant, values, &f->arena, &varied) == 0)
-		f->lease_hash = f->hash ^ XXH3_64bits(varied.at, varied.len);
+	while (f != NULL && !await_tells_variant(f, x))
+		f = f->next;
+	if (f == NULL || vary_values(f->vary.names, &x->request, &x->arena, &values) != 0 ||
+	    select_varied(x->plan.variant, values, &x->arena, &varied) != 0)
+		return;
+	x->lease_variant = XXH3_64bits(varied.at, varied.len);
+	x->by_language = vary_language(f->vary.names, &x->request).at != NULL;
 }
 
 /* Would the other's response be of use to who asks now, as far as deflates go? */
@@ -144,7 +141,6 @@ await_other(struct flight *f, struct exchange *x)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	await_learn_variant(f);
 	/* However often it is disappointed, nobody waits longer than for a backend's first byte. */
 	if (x->await_until_ms == 0)
 		x->await_until_ms = now_ms + f->plan.backend->first_byte_timeout_ms;

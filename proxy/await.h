@@ -5,6 +5,13 @@
 #include "flight_state.h"
 
 /*
+ * Where the store does not say yet that responses to this vary, a flight may, whose response is on
+ * its way there: note on x which variant it wants, under the name by which all processes will look
+ * for it. So its lease is not that of the key, and its fetch no other's. Owning worker only.
+ */
+void await_learn_variant(struct exchange *x);
+
+/*
  * Ask for the lease of what f, a flight that others may join, is to fetch; one whose fetch a
  * deflate has overtaken is taken away from its owner. A refresh asks for it whether or not others
  * would wait: there is one at a time.

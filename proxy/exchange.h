@@ -63,6 +63,7 @@ struct exchange {
 	bool hit;                         /* Answered from the store. */
 	const struct cache_control *wish; /* Of its own Cache-Control; NULL: none, or ignored. */
 	uint64_t lease_variant; /* Hash of the variant that Vary leads to; 0: not known. */
+	bool by_language;       /* Another may be as good, where it is in the same language. */
 	int64_t await_until_ms; /* It waits no longer for other processes; 0: it has not yet. */
 	bool alone;             /* It may share no flight: what it shared could not be shared. */
 

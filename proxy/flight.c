@@ -73,6 +73,15 @@ flight_is_stale(const struct flight *f)
 	       storing_freshness(&f->storing, f->storing.age_s, false) != FRESHNESS_FRESH;
 }
 
+/* Its head is not here, but Vary is known: what it brings is not for x, which need not wait to see
+ * that. */
+static bool
+flight_is_other(const struct flight *f, const struct exchange *x)
+{
+	return f->lease_hash != f->hash && x->lease_variant != 0 && !x->by_language &&
+	       f->lease_hash != (f->hash ^ x->lease_variant) && !fault_is("side-by-side");
+}
+
 static bool
 flight_fits(struct flight *f, struct exchange *x)
 {
@@ -85,7 +94,7 @@ flight_fits(struct flight *f, struct exchange *x)
 	if (f->range.at != NULL && !f->completes && !same && !part_serves(f, x, &part))
 		return false;
 	if (f->state < FLIGHT_HEAD)
-		return true;
+		return !flight_is_other(f, x);
 	if (flight_is_stale(f))
 		return false;
 	return f->shareable && vary_selects(&f->vary, &x->request, &x->arena) == 1;
@@ -129,6 +138,7 @@ flight_join(struct exchange *x)
 
 	if (x->alone || flight_is_apart(x))
 		return false;
+	await_learn_variant(x);
 	while (f != NULL && !(flight_fits(f, x) && flight_lives(f, x)))
 		f = f->next;
 	if (f == NULL)
@@ -169,6 +179,8 @@ flight_start(struct exchange *x)
 {
 	if (x->plan.action == PLAN_CACHE && !x->alone && x->stale.head.at == NULL)
 		flight_look_landing(x);
+	if (x->plan.action == PLAN_CACHE)
+		await_learn_variant(x);
 	struct flight *f = flight_new(x);
 
 	if (f == NULL) {

@@ -90,6 +90,7 @@ serve_find(struct exchange *x, struct store_entry *entry, size_t *n_body)
 	if (s.varied.at != NULL) {
 		x->forward = FORWARD_VARY_MISS;
 		x->lease_variant = XXH3_64bits(s.varied.at, s.varied.len);
+		x->by_language = s.by_language;
 	}
 	*entry = s.entry;
 	*n_body = s.n_pieces;

@@ -27,6 +27,7 @@ select_make_varied(struct selection *s, struct slice names)
 	struct slice values;
 	int rc = vary_values(names, s->request, s->arena, &values);
 
+	s->by_language = vary_language(names, s->request).at != NULL;
 	return rc != 0 ? rc : select_varied(s->variant, values, s->arena, &s->varied);
 }
 

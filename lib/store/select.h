@@ -17,6 +17,8 @@ struct selection {
 
 	struct store_entry entry;
 	size_t n_pieces;
+	bool by_language;    /* They vary by a language that the request prefers: another variant
+				may be as good. */
 	struct slice varied; /* The variant with the values of the fields that Vary names, from
 				`arena`; at == NULL where nothing varies. */
 };

@@ -177,6 +177,32 @@ class Coalescing(SiteCase):
         again = [self.site.http("GET", "/page/a", headers=user(i)) for i in range(50)]
         self.assertEqual([r.text for r in again], want)
 
+    def test_other_values_of_a_varying_field_are_fetched_side_by_side(self):
+        gates = {f"u{i}": threading.Event() for i in range(3)}
+        for gate in gates.values():
+            self.addCleanup(gate.set)
+
+        def answer(request):
+            user = request.header("X-User")
+            head = b"HTTP/1.1 200 OK\r\nVary: X-User\r\nContent-Length: 2\r\n\r\n"
+            return raw(lambda: gates[user].wait(20), head + user.encode(), end="keep")
+
+        def begin(user):
+            return self.site.later(self.site.http, "GET", "/page/a", headers=[("X-User", user)])
+
+        self.backend.on("/page/a", answer)
+        crowd = [begin("u0")]
+        self.backend.wait_for("/page/a")
+        crowd += [begin(user) for user in ("u1", "u2", "u1", "u2")]
+        self.site.wait_for_metric("misses+collapsed", 5)
+        gates["u0"].set()
+        # While neither has an answer, from which could be seen that it is not for the other.
+        self.backend.wait_for("/page/a", 3, 4)
+        for gate in gates.values():
+            gate.set()
+        self.assertEqual([r.result(20).text for r in crowd], ["u0", "u1", "u2", "u1", "u2"])
+        self.assertEqual(self.backend.count("/page/a"), 3)
+
     def test_a_failed_fetch_fails_for_all_who_waited_at_once(self):
         self.backend.on("/page/a", raw(end="reset"))
         responses = self.crowd(50)

@@ -79,6 +79,9 @@ GUARDS = {
         "test_coalescing.Coalescing.test_a_response_with_set_cookie_is_not_shared"]),
     "share-vary": ("'for u", [
         "test_coalescing.Coalescing.test_each_value_of_a_varying_field_gets_its_own_page"]),
+    "side-by-side": ("2 requests for /page/a, not 3", [
+        "test_coalescing.Coalescing."
+        "test_other_values_of_a_varying_field_are_fetched_side_by_side"]),
     "apart": (r"\d+ requests for /page/a, not 21", [
         "test_coalescing.Coalescing.test_after_a_private_response_nobody_waits_for_the_next"]),
     "refresh-one": ("[3-9] != 2", [GRACED + "the_bloat_has_grace"]),
