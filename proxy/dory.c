@@ -57,7 +57,7 @@ dory_say(const char *format, ...)
 static int
 dory_load_into(struct dory *d, struct config_errors *errors)
 {
-	int rc = config_load_partial(d->file, &d->config, errors);
+	int rc = config_load(d->file, &d->config, errors);
 
 	/* Whatever the first finds, the second looks too: all that is wrong is said at once. */
 	if (d->config != NULL) {

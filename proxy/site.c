@@ -111,7 +111,7 @@ site_load(const char *file, struct site **out, struct config_errors *errors)
 	if (site == NULL)
 		return -ENOMEM;
 	site->users = 1;
-	rc = config_load_partial(file, &site->config, errors);
+	rc = config_load(file, &site->config, errors);
 	if (site->config == NULL)
 		goto out;
 	/* Whatever the first finds, the others look too: all that is wrong is said at once. */

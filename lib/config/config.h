@@ -152,17 +152,12 @@ void config_errors_free(struct config_errors *e);
  * file:    a path; caller keeps.
  * errors:  what was found is appended.
  * Returns: 0; -EINVAL with findings in `errors`; -errno where the file can't be read (also noted in
- *          `errors`); -ENOMEM. On error `*out` is untouched.
+ *          `errors`); -ENOMEM. With -EINVAL `*out` holds what could be read, not to be served by:
+ *          routes_new() can then say what else is wrong, so that all of a file is said at once. On
+ *          any other error `*out` is untouched.
  * Owner:   caller; free with config_free().  Blocks on disk.
  */
 int config_load(const char *file, struct config **out, struct config_errors *errors) NODISCARD;
-
-/*
- * The same, but where it returns -EINVAL `*out` holds what could be read: routes_new() can then say
- * what else is wrong, so that all of a file is said at once. Not to be served by.
- */
-int config_load_partial(
-    const char *file, struct config **out, struct config_errors *errors) NODISCARD;
 
 /* The same from a stream; `name` stands in messages. */
 int config_read(

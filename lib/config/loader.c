@@ -248,9 +248,8 @@ loader_run(struct loader *l, struct config *c)
 }
 
 /* The rest is also of use where something was wrong: others can find what they would find. */
-static int
-loader_read_config(
-    FILE *stream, const char *name, struct config **out, struct config_errors *errors)
+int
+config_read(FILE *stream, const char *name, struct config **out, struct config_errors *errors)
 {
 	struct loader l = { .stream = stream, .errors = errors };
 	struct config *c = calloc(1, sizeof(*c));
@@ -279,20 +278,7 @@ loader_read_config(
 }
 
 int
-config_read(FILE *stream, const char *name, struct config **out, struct config_errors *errors)
-{
-	struct config *c = NULL;
-	int rc = loader_read_config(stream, name, &c, errors);
-
-	if (rc == 0)
-		*out = c;
-	else
-		config_free(c);
-	return rc;
-}
-
-int
-config_load_partial(const char *file, struct config **out, struct config_errors *errors)
+config_load(const char *file, struct config **out, struct config_errors *errors)
 {
 	FILE *stream = fopen(file, "re");
 
@@ -302,21 +288,8 @@ config_load_partial(const char *file, struct config **out, struct config_errors 
 		    strerror(-rc));
 		return rc;
 	}
-	int rc = loader_read_config(stream, file, out, errors);
+	int rc = config_read(stream, file, out, errors);
 	fclose(stream);
-	return rc;
-}
-
-int
-config_load(const char *file, struct config **out, struct config_errors *errors)
-{
-	struct config *c = NULL;
-	int rc = config_load_partial(file, &c, errors);
-
-	if (rc == 0)
-		*out = c;
-	else
-		config_free(c);
 	return rc;
 }
 

@@ -269,6 +269,7 @@ START_TEST(all_that_is_wrong_is_reported_at_once)
 	struct slice got = buf_as_slice(&errors.text);
 	ck_assert_msg(slice_equal(got, slice_of(want)), "got\n%.*s", SLICE_ARGS(got));
 	ck_assert_uint_eq(errors.n, 13);
+	config_free(config);
 	config_errors_free(&errors);
 }
 END_TEST
@@ -294,10 +295,11 @@ START_TEST(a_file_that_cannot_be_read_is_reported)
 
 	ck_assert_int_eq(
 	    config_load(unreadable_cases[_i].file, &config, &errors), unreadable_cases[_i].rc);
-	ck_assert_ptr_null(config);
+	ck_assert((config != NULL) == (unreadable_cases[_i].rc == -EINVAL));
 	struct slice got = buf_as_slice(&errors.text);
 	ck_assert_msg(
 	    slice_equal(got, slice_of(unreadable_cases[_i].want)), "got\n%.*s", SLICE_ARGS(got));
+	config_free(config);
 	config_errors_free(&errors);
 }
 END_TEST
