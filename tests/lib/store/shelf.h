@@ -6,6 +6,7 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,16 @@ shelf_unlink(const struct shelf *f, const char *name)
 
 	snprintf(file, sizeof(file), "%s/%s", f->path, name);
 	unlink(file);
+}
+
+/* As somebody else would, behind the store's back. */
+static inline void
+shelf_overwrite(const char *path, off_t at, struct slice bytes)
+{
+	int fd = open(path, O_WRONLY);
+
+	ck_assert_int_eq(pwrite(fd, bytes.at, bytes.len, at), (ssize_t)bytes.len);
+	close(fd);
 }
 
 static inline int

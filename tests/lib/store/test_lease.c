@@ -203,27 +203,32 @@ START_TEST(one_that_is_of_no_use_is_overtaken_and_its_owner_sees_it)
 }
 END_TEST
 
+/* Which failure `b` is told of that waits for a fetch of `a`, which ends with that status; 0: well.
+ */
+static unsigned
+told_of(struct leases *a, struct leases *b, unsigned status)
+{
+	struct lease lease;
+	struct waiter w;
+	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
+	waiter_begin(&w, b, some_hash, WAIT_MS);
+	if (status == 0)
+		lease_release(a, &lease, false);
+	else
+		lease_fail(a, &lease, status);
+	waiter_end(&w);
+	return w.wait.failed_status;
+}
+
 START_TEST(what_fails_fails_for_who_waits_and_for_nobody_later)
 {
 	struct leases *a = open_leases(lease_path), *b = open_leases(lease_path);
 	struct lease lease, other;
 	struct waiter w;
-	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
-	waiter_begin(&w, b, some_hash, WAIT_MS);
-	lease_fail(a, &lease, 504);
-	waiter_end(&w);
-	ck_assert_uint_eq(w.wait.failed_status, 504);
+	ck_assert_uint_eq(told_of(a, b, 504), 504);
 	/* Not of the next, nor where it is no status of a failure. */
-	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
-	waiter_begin(&w, b, some_hash, WAIT_MS);
-	lease_release(a, &lease, false);
-	waiter_end(&w);
-	ck_assert_uint_eq(w.wait.failed_status, 0);
-	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
-	waiter_begin(&w, b, some_hash, WAIT_MS);
-	lease_fail(a, &lease, 200);
-	waiter_end(&w);
-	ck_assert_uint_eq(w.wait.failed_status, 0);
+	ck_assert_uint_eq(told_of(a, b, 0), 0);
+	ck_assert_uint_eq(told_of(a, b, 200), 0);
 	/* Who was overtaken has nothing to say. */
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
 	ck_assert_int_eq(lease_take(b, some_hash, 9, lease.word, &other, &other), LEASE_TAKEN);

@@ -67,9 +67,7 @@ END_TEST
 static void
 touch_write(const char *path)
 {
-	int fd = open(path, O_WRONLY);
-	ck_assert_int_eq(pwrite(fd, "g", 1, 8192), 1);
-	close(fd);
+	shelf_overwrite(path, 8192, SLICE("g"));
 }
 
 static void
@@ -177,9 +175,7 @@ START_TEST(a_damaged_mark_says_nothing)
 	snprintf(path, sizeof(path), "%s/trust", f->path);
 	touch_write(path);
 	ck_assert(trust_holds(f->path)); /* Behind its end. */
-	int fd = open(path, O_WRONLY);
-	ck_assert_int_eq(pwrite(fd, "\x7f", 1, 20), 1);
-	close(fd);
+	shelf_overwrite(path, 20, SLICE("\x7f"));
 	ck_assert(!trust_holds(f->path));
 	ck_assert_int_eq(truncate(path, 8), 0);
 	ck_assert(!trust_holds(f->path));
