@@ -64,9 +64,7 @@ serve_find_search(struct exchange *x, struct selection *s)
 	struct slice signpost;
 	int rc = plan_search(&x->plan, &x->arena, &signpost);
 
-	if (rc != 0 || signpost.at == NULL)
-		return rc != 0 ? rc : -ENOENT;
-	return select_find_search(s, signpost, x->plan.query);
+	return rc != 0 ? rc : select_find_search(s, signpost, x->plan.query);
 }
 
 /* The entry that the request selects, with its body's pieces behind those of the head. */

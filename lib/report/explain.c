@@ -28,10 +28,10 @@ explain_select(struct explain *e, struct selection *s)
 	struct slice signpost;
 	int rc = select_find(s);
 
-	if (rc == -ENOENT && plan_search(&e->plan, &e->arena, &signpost) != 0)
-		return -ENOMEM;
-	return rc == -ENOENT && signpost.at != NULL ? select_find_search(s, signpost, e->plan.query)
-						    : rc;
+	if (rc != -ENOENT)
+		return rc;
+	rc = plan_search(&e->plan, &e->arena, &signpost);
+	return rc != 0 ? rc : select_find_search(s, signpost, e->plan.query);
 }
 
 /* With room for however many pieces its body has. Returns: 0; -ENOMEM. */

@@ -175,7 +175,8 @@ piece_variant(const struct bloat *bloat, struct slice variant, struct slice vary
 	return array;
 }
 
-json_t *
+/* The path, and the query if any, that a variant belongs to. */
+static json_t *
 piece_path(struct slice variant)
 {
 	struct slice part, path = SLICE(""), query = { NULL, 0 };

@@ -32,9 +32,6 @@ void piece_append_pair(json_t **array, struct slice name, struct slice value);
  */
 json_t *piece_variant(const struct bloat *bloat, struct slice variant, struct slice vary);
 
-/* The path, and the query if any, that a variant belongs to. */
-json_t *piece_path(struct slice variant);
-
 /* How an entry stands at `now_s`: "stored" of report_explain(), without what names it. */
 json_t *piece_standing(struct store_reader *reader, const struct tuple *key,
     const struct store_entry *entry, int64_t now_s);

@@ -93,6 +93,8 @@ select_search_variant(struct slice signpost, struct slice rule, struct slice que
 int
 select_find_search(struct selection *s, struct slice signpost, struct slice query)
 {
+	if (signpost.at == NULL)
+		return -ENOENT;
 	s->n_pieces = s->room;
 	int rc = store_find(s->reader, s->key, signpost, &s->entry, s->pieces, &s->n_pieces);
 	if (rc != 0 || s->entry.kind != STORE_ENTRY_SEARCH)

@@ -47,7 +47,7 @@ int select_varied(
  * The same under what a response of another query has said of queries (No-Vary-Search), where
  * select_find() found nothing: -ENOENT where nothing was said.
  *
- * signpost: where the rule is kept, as plan_search() gives it.
+ * signpost: where the rule is kept, as plan_search() gives it; at == NULL: nowhere.
  * query:    as sent; at == NULL: none.
  */
 int select_find_search(struct selection *s, struct slice signpost, struct slice query) NODISCARD;
