@@ -160,7 +160,7 @@ START_TEST(stat_counts_and_names_bloats)
 	desk_expect(store, "size_bytes", "16777216");
 	desk_expect(tree, "bloats",
 	    "[{'name':'product','enabled':true},{'name':'list','enabled':false},"
-	    "{'name':'off','enabled':false}]");
+	    "{'name':'off','enabled':false},{'name':'own','enabled':true}]");
 	json_decref(tree);
 	desk_free(d);
 }
