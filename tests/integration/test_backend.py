@@ -246,19 +246,26 @@ class Connecting(SiteCase):
             self.assertEqual(self.site.doryd.ask("GET", "/other").status, 200)
 
     def test_while_one_probes_nobody_else_does(self):
-        self.backend.stop()
-        self.site.configure(dory="workers = 1", origin=f"url = {full_listener(self)}\nbreaker = 1\n"
-                            "connect_timeout = 400ms")
+        # Of one address, so that no other's probe is taken for its.
+        self.site.configure(dory="workers = 1", routes=f"""
+[backend gone]
+url = {full_listener(self)}
+breaker = 1
+connect_timeout = 400ms
+[route gone]
+match = GET /gone
+backend = gone
+""")
         self.site.doryd.stop()
         self.site.restart()
-        self.assert_plain_error(self.site.doryd.ask("GET", "/other"), 504)
+        self.assert_plain_error(self.site.doryd.ask("GET", "/gone"), 504)
         fetches = self.site.metric("fetches")
 
         def probe():
             """One that is not refused at once."""
             c = self.site.doryd.connect()
             self.addCleanup(c.close)
-            c.begin("GET", "/other")
+            c.begin("GET", "/gone")
             return self.site.metric("fetches") > fetches
 
         wait_until(probe, "a probe")
