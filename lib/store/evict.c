@@ -343,6 +343,15 @@ evict_has_room(struct store *s, const struct evict_need *need)
 	return is_met;
 }
 
+/* Once: it may have as many files as a store has, and who opens one for a hit need not know. */
+static void
+evict_measure_aside(struct store *s)
+{
+	if (!s->aside_known)
+		s->aside_bytes = aside_bytes(s->path);
+	s->aside_known = true;
+}
+
 void
 evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 {
@@ -351,7 +360,10 @@ evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 
 	for (size_t i = 0; i < n; i++, job = job->next)
 		job->file.rc = 0;
-	if (need.pages == 0 || evict_has_room(s, &need) || evict_make_room(s, &need) == 0)
+	if (need.pages == 0)
+		return;
+	evict_measure_aside(s);
+	if (evict_has_room(s, &need) || evict_make_room(s, &need) == 0)
 		return;
 	/* A file would take the room before its transaction could say that there is none. */
 	for (size_t i = 0; i < n; i++, first = first->next) {

@@ -244,7 +244,6 @@ store_open_shared(struct store *s, const struct store_options *options, char *wh
 	int rc = brink_open(s, options->must_exist, why);
 
 	spilled_open(s, options->must_exist);
-	s->aside_bytes = aside_bytes(s->path);
 	if (rc == 0 && s->made && brink_begin(s) != 0)
 		rc = store_say(s, -EIO, why, "cannot write its file floor");
 	/* Whoever has it open maps another one, and will leave it. */

@@ -63,7 +63,8 @@ struct store {
 	struct spilled spilled;
 	/* Writer thread only. */
 	uint64_t spilled_bytes; /* In files that have no entry yet. */
-	uint64_t aside_bytes;   /* Of the store that was set aside. */
+	uint64_t aside_bytes;   /* Of the store that was set aside; 0 before aside_known. */
+	bool aside_known;
 	/* The thread that opens, looks after it and closes. */
 	struct inspection_walk walk;
 	pthread_t writer;

@@ -51,6 +51,9 @@ START_TEST(what_is_set_aside_counts_and_goes_when_its_room_is_needed)
 		ck_assert_int_eq(fill_put(f, i, BODY, 0), 0);
 	room_set_aside(f);
 	ck_assert(room_is_aside(f));
+	/* It is looked at only where something is to be stored. */
+	ck_assert(!f->store->aside_known);
+	ck_assert_int_eq(fill_put(f, 0, BODY, 0), 0);
 	ck_assert_uint_gt(f->store->aside_bytes, 60 * BODY);
 	for (; room_is_aside(f) && n < 500; n++) {
 		ck_assert_int_eq(fill_put(f, n, BODY, 0), 0);
