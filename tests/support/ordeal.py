@@ -53,8 +53,10 @@ class Witness(threading.Thread):
             end = time.monotonic() + 1
             while doryd.is_alive() and time.monotonic() < end:
                 time.sleep(PAUSE_S)
-            # It was told to end while it was being asked, and takes nothing more.
-            told = isinstance(fault, ConnectionRefusedError) and doryd not in self.case.site.doryds
+            # It was told to end while it was being asked, and takes nothing more: its socket
+            # refuses, or is gone already.
+            refused = isinstance(fault, (ConnectionRefusedError, FileNotFoundError))
+            told = refused and doryd not in self.case.site.doryds
             if doryd.is_alive() and not told:
                 self.faults.append(f"{name}: {fault!r}")
 
