@@ -95,11 +95,11 @@ backlog_has_room_locked(const struct backlog *b, const struct store_job *job)
 					 b->inserts.bytes <= BACKLOG_INSERT_BYTES_MAX - bytes));
 }
 
-/* Is there nothing to gain from waiting for more inserts? */
+/* Is there nothing to gain from waiting for more inserts? Who takes has finished what it took. */
 static bool
 backlog_is_full_locked(const struct backlog *b)
 {
-	return b->stopping || b->urgent.first != NULL || b->inserts.waiting >= b->insert_batch ||
+	return b->stopping || b->urgent.first != NULL || b->inserts.n >= b->insert_batch ||
 	       b->inserts.lone > 0 || b->inserts.bytes >= BACKLOG_INSERT_BATCH_BYTES;
 }
 
@@ -116,7 +116,6 @@ backlog_add(struct backlog *b, struct store_job *job)
 		list->end = &job->next;
 		list->n++;
 		list->bytes += backlog_bytes(job);
-		list->waiting++;
 		list->lone += backlog_is_lone(job->kind);
 		if (!b->gathering || backlog_is_full_locked(b))
 			pthread_cond_signal(&b->wake);
@@ -144,7 +143,6 @@ backlog_cut_locked(struct backlog_list *list, size_t max, size_t max_bytes, size
 		last = last->next;
 	}
 	list->first = last->next;
-	list->waiting -= *n;
 	list->lone -= lone;
 	last->next = NULL;
 	if (list->first == NULL)
@@ -180,7 +178,7 @@ backlog_gather_locked(struct backlog *b)
 	struct timespec until;
 	int rc = 0;
 
-	if (b->inserts.waiting <= BACKLOG_FEW && b->last_inserts <= BACKLOG_FEW)
+	if (b->inserts.n <= BACKLOG_FEW && b->last_inserts <= BACKLOG_FEW)
 		return;
 	backlog_deadline(b->gather_ms, &until);
 	b->gathering = true;

@@ -30,10 +30,9 @@ enum { BACKLOG_FEW = 4, BACKLOG_GATHER_MS = 8 };
 struct backlog_list {
 	struct store_job *first;
 	struct store_job **end;
-	size_t n;       /* With those taken and not finished. */
-	size_t bytes;   /* Of those. */
-	size_t waiting; /* Not taken yet; */
-	size_t lone;    /* of those, the ones for no transaction: see backlog_is_lone(). */
+	size_t n;     /* With those taken and not finished. */
+	size_t bytes; /* Of those. */
+	size_t lone;  /* Not taken yet, and for no transaction: see backlog_is_lone(). */
 };
 
 struct backlog {
@@ -60,7 +59,8 @@ void backlog_size(struct backlog *b, uint64_t pages);
 int backlog_add(struct backlog *b, struct store_job *job) NODISCARD;
 
 /*
- * Take what the next transaction should do, all urgent or none; waits at most `wait_ms`.
+ * Take what the next transaction should do, all urgent or none; waits at most `wait_ms`. For one
+ * thread, which has finished what it took before.
  *
  * n:       how many; 0 where nothing came.
  * stopped: nothing is left and backlog_stop() was called.
