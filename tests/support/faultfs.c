@@ -208,30 +208,18 @@ fsync(int fd)
 	return real(fd);
 }
 
-#define FAULTFS_STATFS_AS(function)                                                                \
+#define FAULTFS_DISK_AS(function, word, field, value)                                              \
 	int function(const char *path, struct function *out)                                       \
 	{                                                                                          \
 		static int (*real)(const char *, struct function *);                               \
 		if (real == NULL)                                                                  \
 			*(void **)&real = dlsym(RTLD_NEXT, #function);                             \
 		int rc = real(path, out);                                                          \
-		if (rc == 0 && faultfs_is("nfs"))                                                  \
-			out->f_type = FAULTFS_NFS;                                                 \
+		if (rc == 0 && faultfs_is(word))                                                   \
+			out->field = value;                                                        \
 		return rc;                                                                         \
 	}
-FAULTFS_STATFS_AS(statfs)
-FAULTFS_STATFS_AS(statfs64)
-
-#define FAULTFS_STATVFS_AS(function)                                                               \
-	int function(const char *path, struct function *out)                                       \
-	{                                                                                          \
-		static int (*real)(const char *, struct function *);                               \
-		if (real == NULL)                                                                  \
-			*(void **)&real = dlsym(RTLD_NEXT, #function);                             \
-		int rc = real(path, out);                                                          \
-		if (rc == 0 && faultfs_is("short"))                                                \
-			out->f_bavail = 0;                                                         \
-		return rc;                                                                         \
-	}
-FAULTFS_STATVFS_AS(statvfs)
-FAULTFS_STATVFS_AS(statvfs64)
+FAULTFS_DISK_AS(statfs, "nfs", f_type, FAULTFS_NFS)
+FAULTFS_DISK_AS(statfs64, "nfs", f_type, FAULTFS_NFS)
+FAULTFS_DISK_AS(statvfs, "short", f_bavail, 0)
+FAULTFS_DISK_AS(statvfs64, "short", f_bavail, 0)
