@@ -211,6 +211,25 @@ store_close_env(struct store *s)
 	s->env = NULL;
 }
 
+/* Guarded: who comes next must find it left, or is told that others have it. */
+static void
+store_leave(struct store *s)
+{
+	char why[STORE_WHY_SIZE];
+
+	if (s->env != NULL) {
+		bool good = place_is_last(s->place) && s->trusted && mdb_env_sync(s->env, 1) == 0 &&
+			    health_examine(s, why) == 0;
+		store_close_env(s);
+		if (good)
+			place_mark_clean(s->path);
+		else if (s->health.data != 0)
+			health_drop_lock(s);
+	}
+	place_leave(s->place);
+	s->place = -1;
+}
+
 /*
  * Where a file was removed and others have the store open still, they must have left before it is
  * made anew: a deflate acknowledged by one store must hold for all. They look four times a second.
@@ -288,7 +307,10 @@ store_open_guarded(struct store *s, const struct store_options *options, char *w
 		rc = store_adopt(s, why);
 	if (rc == 0)
 		trust_open(s, s->alone || s->made, options->must_exist);
-	place_share(s->place);
+	if (rc == 0)
+		place_share(s->place);
+	else
+		store_leave(s);
 	place_unguard(guard);
 	return rc;
 }
@@ -360,17 +382,9 @@ store_close(struct store *s)
 	backlog_fini(&s->backlog);
 	if (s->env != NULL) {
 		int guard = place_guard(s->path);
-		char why[STORE_WHY_SIZE];
-		bool good = place_is_last(s->place) && s->trusted && mdb_env_sync(s->env, 1) == 0 &&
-			    health_examine(s, why) == 0;
-		store_close_env(s);
-		if (good)
-			place_mark_clean(s->path);
-		else if (s->health.data != 0)
-			health_drop_lock(s);
+		store_leave(s);
 		place_unguard(guard);
 	}
-	place_leave(s->place);
 	bodyfile_stop(s);
 	trust_close(s);
 	visited_close(s);

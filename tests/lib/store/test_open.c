@@ -6,6 +6,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 START_TEST(what_was_stored_is_there_after_reopening)
@@ -178,6 +181,56 @@ START_TEST(nothing_is_set_aside_while_another_process_has_the_store_open)
 }
 END_TEST
 
+enum { FRUITLESS_OPENS = 300 };
+
+struct fruitless {
+	const char *path;
+	atomic_bool over;
+};
+
+static void *
+open_in_vain(void *context)
+{
+	struct fruitless *f = context;
+	const struct store_options options = {
+		.path = f->path, .size_bytes = SHELF_SIZE, .must_exist = true
+	};
+	char why[STORE_WHY_SIZE];
+	struct store *store = NULL;
+
+	for (int i = 0; i < FRUITLESS_OPENS; i++)
+		ck_assert_int_eq(store_open(&store, &options, why), -ENOENT);
+	atomic_store(&f->over, true);
+	return NULL;
+}
+
+/* Or two that retry could keep each other from opening alone for as long as they keep step. */
+START_TEST(who_fails_to_open_has_left_before_another_may_try)
+{
+	struct shelf *f = shelf_new_closed();
+	struct fruitless fruitless = { .path = f->path };
+	bool alone, always_alone = true;
+	pthread_t thread;
+	int guard = place_guard(f->path);
+	ck_assert_int_eq(pthread_create(&thread, NULL, open_in_vain, &fruitless), 0);
+	while (!atomic_load(&fruitless.over)) {
+		bool its_turn = false;
+		(void)!flock(guard, LOCK_UN);
+		/* Sooner than place_guard(), which sleeps between its tries. */
+		while (flock(guard, LOCK_EX | LOCK_NB) != 0)
+			its_turn = true;
+		if (its_turn) {
+			place_leave(place_hold(f->path, &alone));
+			always_alone = always_alone && alone;
+		}
+	}
+	place_unguard(guard);
+	pthread_join(thread, NULL);
+	ck_assert(always_alone);
+	shelf_free(f);
+}
+END_TEST
+
 START_TEST(a_visitor_sets_nothing_aside)
 {
 	struct shelf *f = shelf_new();
@@ -344,6 +397,7 @@ main(void)
 	tcase_add_loop_test(tests, what_cannot_be_trusted_is_set_aside_and_a_new_store_begun, 0,
 	    (int)COUNT(open_damages));
 	tcase_add_test(tests, nothing_is_set_aside_while_another_process_has_the_store_open);
+	tcase_add_test(tests, who_fails_to_open_has_left_before_another_may_try);
 	tcase_add_test(tests, a_visitor_sets_nothing_aside);
 	tcase_add_test(tests, an_empty_file_is_a_new_store);
 	tcase_add_test(tests, a_store_is_clean_until_it_is_written_to);
