@@ -266,41 +266,30 @@ conn_read_body(struct exchange *x, char *out, size_t size)
 
 /* Read it, and set up its body. Returns false where the connection was closed for it. */
 static bool
-conn_read_head(struct conn *c, struct fcgi_params *params)
+conn_read_head(struct conn *c, struct params *params)
 {
 	const struct gate *gate = &c->head.gate;
-	bool whole, no_body = gate->request_bytes > 0;
-	char none[1];
 
 	c->look_again = gate->request_bytes != c->head.arrived;
-	int rc = head_read(&c->head, c->fd, c->x.worker->scratch, &c->x.arena, params, &whole);
-	stdin_init(&c->body, gate->request_id, !whole);
+	c->keep = gate->keep;
+	stdin_init(&c->body, gate->request_id, gate->request_bytes == 0);
+	int rc = head_read(&c->head, c->fd, c->x.worker->scratch, &c->x.arena, params);
 	head_reset(&c->head);
-	if (rc == -EPROTO)
-		c->fd = -1;
-	if (rc != 0) {
-		conn_refuse(c, "a request that libfcgi does not take");
-		return false;
-	}
-	/* Where there is none, just its empty STDIN record: the next request stays where it is. */
-	if (no_body && !whole && conn_read_body(&c->x, none, sizeof(none)) != 0) {
-		conn_refuse(c, "a request body where it had announced none");
-		return false;
-	}
-	return true;
+	if (rc != 0)
+		conn_close(c);
+	return rc == 0;
 }
 
 static void
 conn_begin(struct conn *c)
 {
-	struct fcgi_params params;
+	struct params params;
 	struct exchange *x = &c->x;
 	const char *why = NULL;
 
 	timer_clear(&x->worker->timers, &c->timer);
 	if (!conn_read_head(c, &params))
 		return;
-	c->keep = params.keep;
 	c->state = CONN_BUSY;
 	x->site = site_ref(x->worker->site);
 	x->began_us = clock_mono_us();

@@ -3,7 +3,6 @@
 #include "breaker.h"
 #include "cgi.h"
 #include "conn.h"
-#include "fcgi.h"
 #include "listen.h"
 #include "origin.h"
 #include "resolver.h"
@@ -180,10 +179,10 @@ doryd_raise_limits(void)
 }
 
 /*
- * libfcgi takes and frees 8 KiB buffers for each request. Freeing one makes glibc sort all its
- * small free chunks, unless it keeps none: 5 % of a hit's instructions. libcurl takes 64 KiB a
- * fetch: by itself glibc hands 128 KiB back to the kernel, and has each page anew a moment later.
- * Setting that switches off its own learning of when to map a piece by itself, so it is told.
+ * libcurl takes and frees 64 KiB a fetch. Freeing so much makes glibc sort all its small free
+ * chunks, unless it keeps none. By itself it hands 128 KiB back to the kernel, and has each page
+ * anew a moment later. Setting that switches off its own learning of when to map a piece by itself,
+ * so it is told.
  */
 static void
 doryd_tune_malloc(void)
@@ -214,10 +213,12 @@ doryd_block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	/* A signal that interrupts libfcgi's read would cost a connection: the main thread takes
-	 * them. */
+	/* The main thread takes them. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* FastCGI's own process managers send it, and take an application that stays for a good
+	 * one. */
+	signal(SIGUSR1, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGBUS, doryd_on_bus_error);
 	return set;
@@ -395,7 +396,7 @@ main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	umask(0027);
-	if (fcgi_init() != 0 || origin_init() != 0) {
+	if (origin_init() != 0) {
 		fputs("doryd: out of memory\n", stderr);
 		return DORYD_FAILED;
 	}

@@ -1,7 +1,9 @@
-/* gate.c -- What may reach libfcgi: the bytes at the front of a connection, checked to the last. */
+/* gate.c -- The bytes at the front of a connection: a whole request head, checked to the last. */
 #include "gate.h"
 
-enum { RECORD_HEADER = 8, BEGIN_BODY = 8, RECORD_VERSION = 1 };
+#include "params.h"
+
+enum { RECORD_HEADER = 8, BEGIN_BODY = 8, BEGIN_KEEP_CONN = 1, RECORD_VERSION = 1 };
 enum { RECORD_BEGIN = 1, RECORD_PARAMS = 4, RECORD_STDIN = 5, ROLE_RESPONDER = 1 };
 
 struct gate_record {
@@ -42,50 +44,30 @@ gate_next_record(struct slice *rest, struct gate_record *record, struct gate *ou
 	return GATE_READY;
 }
 
-/* FastCGI specification 3.4: one byte, or four with the highest bit set. */
-static bool
-gate_next_length(struct slice *rest, size_t *len)
-{
-	if (rest->len == 0)
-		return false;
-	size_t bytes = gate_byte(*rest, 0) & 0x80 ? 4 : 1;
-	if (rest->len < bytes)
-		return false;
-	*len = gate_byte(*rest, 0) & 0x7f;
-	for (size_t i = 1; i < bytes; i++)
-		*len = *len << 8 | gate_byte(*rest, i);
-	*rest = (struct slice){ rest->at + bytes, rest->len - bytes };
-	return true;
-}
-
 /* Does this parameter announce a request body? */
 static bool
-gate_names_body(struct slice name, struct slice value)
+gate_names_body(const struct param *param)
 {
-	if (slice_equal(name, SLICE("CONTENT_LENGTH")))
-		return value.len > 0 && !slice_equal(value, SLICE("0"));
-	return slice_equal(name, SLICE("HTTP_TRANSFER_ENCODING"));
+	if (slice_equal(param->name, SLICE("CONTENT_LENGTH")))
+		return param->value.len > 0 && !slice_equal(param->value, SLICE("0"));
+	return slice_equal(param->name, SLICE("HTTP_TRANSFER_ENCODING"));
 }
 
 static enum gate_verdict
-gate_check_params(struct slice params, bool *body, struct gate *out)
+gate_check_params(struct slice rest, bool *body, struct gate *out)
 {
-	for (unsigned n = 0; params.len > 0; n++) {
-		size_t name_len, value_len;
-		if (n == GATE_PARAMS_MAX)
+	struct param param;
+
+	for (unsigned n = 0; rest.len > 0; n++) {
+		if (n == PARAMS_MAX)
 			return gate_refuse(out, "more than 256 parameters");
-		if (!gate_next_length(&params, &name_len) ||
-		    !gate_next_length(&params, &value_len) || name_len > params.len ||
-		    value_len > params.len - name_len)
+		if (!params_next(&rest, &param))
 			return gate_refuse(out, "a parameter longer than its record");
-		struct slice name = { params.at, name_len };
-		struct slice value = { params.at + name_len, value_len };
-		if (name_len == 0 || memchr(name.at, '=', name_len) != NULL)
+		if (param.name.len == 0 || memchr(param.name.at, '=', param.name.len) != NULL)
 			return gate_refuse(out, "a parameter without a proper name");
-		if (memchr(params.at, '\0', name_len + value_len) != NULL)
+		if (memchr(param.name.at, '\0', param.name.len + param.value.len) != NULL)
 			return gate_refuse(out, "a NUL byte in a parameter");
-		*body = *body || gate_names_body(name, value);
-		params = (struct slice){ value.at + value_len, params.len - name_len - value_len };
+		*body = *body || gate_names_body(&param);
 	}
 	return GATE_READY;
 }
@@ -100,6 +82,7 @@ gate_check_begin(const struct gate_record *record, struct gate *out)
 	if (gate_byte(record->content, 0) != 0 || gate_byte(record->content, 1) != ROLE_RESPONDER)
 		return gate_refuse(out, "a role other than responder");
 	out->request_id = record->request_id;
+	out->keep = (gate_byte(record->content, 2) & BEGIN_KEEP_CONN) != 0;
 	return GATE_READY;
 }
 
@@ -161,7 +144,7 @@ gate_check_stdin(struct slice arrived, bool body, struct gate *out)
 enum gate_verdict
 gate_check(struct slice arrived, char *scratch, struct gate *out)
 {
-	struct slice rest = arrived, params;
+	struct slice rest = arrived;
 	struct gate_record record;
 	bool body = false;
 
@@ -171,11 +154,11 @@ gate_check(struct slice arrived, char *scratch, struct gate *out)
 	if (verdict == GATE_READY)
 		verdict = gate_check_begin(&record, out);
 	if (verdict == GATE_READY)
-		verdict = gate_collect_params(&rest, scratch, &params, out);
+		verdict = gate_collect_params(&rest, scratch, &out->params, out);
 	if (verdict == GATE_MORE && arrived.len >= GATE_HEAD_MAX)
 		return gate_refuse(out, "a head of more than 65000 bytes");
 	if (verdict == GATE_READY)
-		verdict = gate_check_params(params, &body, out);
+		verdict = gate_check_params(out->params, &body, out);
 	if (verdict != GATE_READY)
 		return verdict;
 	out->head_bytes = (size_t)(rest.at - arrived.at);

@@ -1,18 +1,14 @@
-/* gate.h -- What may reach libfcgi: the bytes at the front of a connection, checked to the last. */
+/* gate.h -- The bytes at the front of a connection: a whole request head, checked to the last. */
 #ifndef DORY_PROXY_GATE_H
 #define DORY_PROXY_GATE_H
 
 #include "base/slice.h"
 
 /*
- * libfcgi waits for what has not arrived, takes any amount of parameters, and has inputs that end
- * the process. So nothing but one whole, bounded, well-formed BEGIN_REQUEST and PARAMS block is let
- * through to it (FastCGI specification 3.3, 3.4, 5.1, 5.2).
+ * Nothing but one whole, bounded, well-formed BEGIN_REQUEST and PARAMS block is let through
+ * (FastCGI specification 3.3, 3.4, 5.1, 5.2), with PARAMS_MAX parameters at most.
  */
-enum {
-	GATE_HEAD_MAX = 65000, /* All records of the head with their headers; a pipe holds 65536. */
-	GATE_PARAMS_MAX = 256,
-};
+enum { GATE_HEAD_MAX = 65000 }; /* All records of the head with their headers. */
 
 enum gate_verdict {
 	GATE_MORE,  /* Good so far, not all here. */
@@ -27,6 +23,9 @@ struct gate {
 	 * else 0. */
 	size_t request_bytes;
 	uint16_t request_id;
+	bool keep; /* FCGI_KEEP_CONN: the web server wants the connection left open. */
+	/* GATE_READY: the block, for params_take(); in what arrived, or in `scratch`. */
+	struct slice params;
 };
 
 /*

@@ -70,18 +70,17 @@ head_look(struct head *h, int fd, char *scratch)
 }
 
 int
-head_read(struct head *h, int fd, char *scratch, struct arena *arena, struct fcgi_params *out,
-    bool *whole)
+head_read(struct head *h, int fd, char *scratch, struct arena *arena, struct params *out)
 {
-	size_t bytes = h->gate.head_bytes;
-
-	*whole = h->gate.request_bytes == h->arrived && h->kept.len == 0;
-	if (*whole)
-		return fcgi_parse(fd, arena, out);
-	/* A body or another request follows, or it came in pieces: take just the head. */
+	const struct gate *gate = &h->gate;
+	size_t bytes = gate->request_bytes > 0 ? gate->request_bytes : gate->head_bytes;
 	int rc = head_take(h, fd, scratch, bytes);
+
 	if (rc != 0)
 		return rc;
-	rc = fcgi_parse_bytes((struct slice){ scratch, bytes }, h->gate.request_id, arena, out);
-	return rc == -EPROTO ? -EIO : rc;
+	char *block = arena_copy(arena, gate->params);
+	if (block == NULL)
+		return -ENOMEM;
+	params_take((struct slice){ block, gate->params.len }, out);
+	return 0;
 }

@@ -2,9 +2,10 @@
 #ifndef DORY_PROXY_HEAD_H
 #define DORY_PROXY_HEAD_H
 
+#include "base/arena.h"
 #include "base/buf.h"
-#include "fcgi.h"
 #include "gate.h"
+#include "params.h"
 
 /* A zeroed struct waits for its first byte. One thread at a time. */
 struct head {
@@ -32,13 +33,14 @@ enum { HEAD_SCRATCH = 2 * (GATE_HEAD_MAX + 8) };
 enum head_state head_look(struct head *h, int fd, char *scratch);
 
 /*
- * Read a head that is ready; its request's body, if it has one, is then next on the socket.
+ * Read a head that is ready: its request's body, if it has one, or else the next request is then
+ * next on the socket.
  *
- * whole:   set where the request had no body and nothing followed: it is off the socket to the last
- * byte. Returns: 0; -EPROTO where libfcgi has closed `fd`; -EIO and its like; -ENOMEM.
+ * out:     in `arena`.
+ * Returns: 0; -EIO; -ENOMEM.
  */
-int head_read(struct head *h, int fd, char *scratch, struct arena *arena, struct fcgi_params *out,
-    bool *whole) NODISCARD;
+int head_read(
+    struct head *h, int fd, char *scratch, struct arena *arena, struct params *out) NODISCARD;
 
 /* Forget it; a zeroed one is fine. */
 void head_reset(struct head *h);

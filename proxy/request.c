@@ -67,7 +67,7 @@ request_hash_name(struct slice name)
  * second parameter of the same name: no two readings, no such request.
  */
 static bool
-request_names_are_unique(const struct fcgi_params *params)
+request_names_are_unique(const struct params *params)
 {
 	uint64_t seen[4] = { 0 };
 
@@ -106,7 +106,7 @@ request_field_name(struct slice param)
 }
 
 static void
-request_take_param(struct slice parts[PART_COUNT], const struct fcgi_param *param)
+request_take_param(struct slice parts[PART_COUNT], const struct param *param)
 {
 	for (size_t i = 0; i < PART_HOST; i++) {
 		if (slice_equal(param->name, request_part_names[i])) {
@@ -118,7 +118,7 @@ request_take_param(struct slice parts[PART_COUNT], const struct fcgi_param *para
 
 /* A field, unless it is known from elsewhere. */
 static int
-request_take_field(const struct fcgi_param *param, struct http_fields *fields,
+request_take_field(const struct param *param, struct http_fields *fields,
     struct slice parts[PART_COUNT], const char **why)
 {
 	struct http_field field = { request_field_name(param->name), slice_trim(param->value) };
@@ -136,15 +136,15 @@ request_take_field(const struct fcgi_param *param, struct http_fields *fields,
 }
 
 static int
-request_take_params(const struct fcgi_params *params, struct arena *arena,
-    struct http_fields *fields, struct slice parts[PART_COUNT], const char **why)
+request_take_params(const struct params *params, struct arena *arena, struct http_fields *fields,
+    struct slice parts[PART_COUNT], const char **why)
 {
 	fields->n = 0;
 	fields->items = arena_alloc(arena, (params->n + 1) * sizeof(*fields->items));
 	if (fields->items == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < params->n; i++) {
-		const struct fcgi_param *param = &params->items[i];
+		const struct param *param = &params->items[i];
 		int rc = 0;
 		if (slice_starts_with(param->name, SLICE("HTTP_")))
 			rc = request_take_field(param, fields, parts, why);
@@ -287,7 +287,7 @@ request_take_parts(const struct slice parts[PART_COUNT], struct http_request *ou
 }
 
 int
-request_make(const struct fcgi_params *params, bool has_body, struct arena *arena,
+request_make(const struct params *params, bool has_body, struct arena *arena,
     struct http_request *out, const char **why)
 {
 	struct slice parts[PART_COUNT] = { 0 };

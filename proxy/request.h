@@ -2,8 +2,9 @@
 #ifndef DORY_PROXY_REQUEST_H
 #define DORY_PROXY_REQUEST_H
 
-#include "fcgi.h"
+#include "base/arena.h"
 #include "http/message.h"
+#include "params.h"
 
 /*
  * Web servers hand over a decoded path and headers that clients have shaped: whatever has two
@@ -15,7 +16,7 @@
  * Returns: 0; -EINVAL with `*why`; -ENOMEM.
  * Spec:    RFC 3875 section 4.1; RFC 9110 sections 5, 7.2, 7.6.1.
  */
-int request_make(const struct fcgi_params *params, bool has_body, struct arena *arena,
+int request_make(const struct params *params, bool has_body, struct arena *arena,
     struct http_request *out, const char **why) NODISCARD;
 
 #endif

@@ -38,6 +38,11 @@ class Stopping(LifeCase):
         except OSError:
             return False
 
+    def test_sigusr1_ends_nothing(self):
+        self.site.doryd.send(signal.SIGUSR1)
+        self.assertEqual(self.site.get("/page/a").status, 200)
+        self.site.doryd.stop()
+
     def test_idle_connections_do_not_keep_it(self):
         with self.site.doryd.connect() as c:
             c.ask("GET", "/page/a", keep=True)

@@ -1,5 +1,6 @@
-/* test_gate.c -- One whole, bounded, well-formed head goes to libfcgi, and nothing else. */
+/* test_gate.c -- One whole, bounded, well-formed head is let through, and nothing else. */
 #include "gate.h"
+#include "params.h"
 #include "suite.h"
 #include "wire.h"
 
@@ -209,7 +210,7 @@ START_TEST(parameters_are_counted)
 		wire_param(&params, SLICE("A"), SLICE(""));
 	wire_head(&head, 1, false, buf_as_slice(&params), WIRE_CONTENT_MAX);
 	wire_record(&head, WIRE_STDIN, 1, SLICE(""), 0);
-	enum gate_verdict want = _i <= GATE_PARAMS_MAX ? GATE_READY : GATE_BAD;
+	enum gate_verdict want = _i <= PARAMS_MAX ? GATE_READY : GATE_BAD;
 	ck_assert_int_eq(gate_of(buf_as_slice(&head), &gate), want);
 	if (want == GATE_BAD)
 		ck_assert_str_eq(gate.why, "more than 256 parameters");

@@ -10,9 +10,9 @@ static struct arena request_arena;
 
 /* "NAME=value" each; names are copied, as request_make() writes them in lower case. */
 static void
-params_make(struct fcgi_params *params, const char *const *texts, size_t n)
+params_make(struct params *params, const char *const *texts, size_t n)
 {
-	*params = (struct fcgi_params){ 0 };
+	*params = (struct params){ 0 };
 	for (size_t i = 0; i < n && texts[i] != NULL; i++) {
 		struct slice rest = slice_of(texts[i]);
 		rest.at = arena_copy(&request_arena, rest);
@@ -119,7 +119,7 @@ static const struct {
 
 START_TEST(good_parameters_are_one_request)
 {
-	struct fcgi_params params;
+	struct params params;
 	struct http_request request;
 	const char *why = NULL;
 	params_make(&params, good_cases[_i].params, CASE_PARAMS);
@@ -199,7 +199,7 @@ static const struct {
 
 START_TEST(whatever_has_two_readings_is_refused)
 {
-	struct fcgi_params params;
+	struct params params;
 	struct http_request request;
 	const char *why = NULL;
 	params_make(&params, bad_cases[_i].params, CASE_PARAMS);
@@ -217,7 +217,7 @@ static const char *const needed_names[] = { "host", "Host", "content-length", "C
 
 START_TEST(connection_may_not_name_what_is_needed)
 {
-	struct fcgi_params params;
+	struct params params;
 	struct http_request request;
 	const char *why = NULL;
 	const char *texts[] = { "REQUEST_METHOD=GET",
@@ -243,7 +243,7 @@ static const struct {
 
 START_TEST(a_length_is_taken_or_not_said)
 {
-	struct fcgi_params params;
+	struct params params;
 	struct http_request request;
 	const char *why = NULL, *texts[] = { "REQUEST_METHOD=PUT", length_cases[_i].length };
 	params_make(&params, texts, COUNT(texts));
@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(client_and_user_are_known)
 {
-	struct fcgi_params params;
+	struct params params;
 	struct http_request request;
 	const char *why = NULL,
 		   *texts[] = { "REQUEST_METHOD=GET", "REMOTE_ADDR=::1", "REMOTE_USER=eve" };
@@ -271,26 +271,26 @@ END_TEST
 static int
 request_make_full(const char *last)
 {
-	static const char *texts[FCGI_PARAMS_MAX];
-	struct fcgi_params params;
+	static const char *texts[PARAMS_MAX];
+	struct params params;
 	struct http_request request;
 	const char *why = NULL;
 	texts[0] = "REQUEST_METHOD=GET";
-	for (int i = 1; i < FCGI_PARAMS_MAX; i++)
+	for (int i = 1; i < PARAMS_MAX; i++)
 		texts[i] = arena_printf(&request_arena, "HTTP_X_%d=%d", i, i);
-	texts[FCGI_PARAMS_MAX - 1] = last;
-	params_make(&params, texts, FCGI_PARAMS_MAX);
-	ck_assert_uint_eq(params.n, FCGI_PARAMS_MAX);
+	texts[PARAMS_MAX - 1] = last;
+	params_make(&params, texts, PARAMS_MAX);
+	ck_assert_uint_eq(params.n, PARAMS_MAX);
 	int rc = request_make(&params, false, &request_arena, &request, &why);
 	if (rc == 0)
-		ck_assert_uint_eq(request.fields.n, FCGI_PARAMS_MAX - 1);
+		ck_assert_uint_eq(request.fields.n, PARAMS_MAX - 1);
 	return rc;
 }
 
 START_TEST(a_full_table_is_searched_whole_for_repeated_names)
 {
 	ck_assert_int_eq(request_make_full("HTTP_X=last"), 0);
-	for (int i = 1; i < FCGI_PARAMS_MAX - 1; i++) {
+	for (int i = 1; i < PARAMS_MAX - 1; i++) {
 		ck_assert_int_eq(
 		    request_make_full(arena_printf(&request_arena, "HTTP_X_%d=again", i)), -EINVAL);
 		arena_reset(&request_arena);
