@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn_state.h"
+#include "head.h"
 #include "reply.h"
 #include "request.h"
 #include "serve.h"
@@ -45,7 +46,7 @@ conn_close(struct conn *c)
 	timer_clear(&c->x.worker->timers, &c->timer);
 	conn_forget_request(c);
 	outbox_free(&c->outbox);
-	head_reset(&c->head);
+	inflow_free(&c->inflow);
 	c->state = CONN_DEAD;
 	worker_conn_closed(c->x.worker);
 	conn_unlink(c);
@@ -256,7 +257,7 @@ ssize_t
 conn_read_body(struct exchange *x, char *out, size_t size)
 {
 	struct conn *c = x->conn;
-	ssize_t n = stdin_read(&c->body, c->fd, out, size);
+	ssize_t n = stdin_read(&c->body, &c->inflow, out, size);
 
 	c->gone = c->gone || (c->body.state == STDIN_BROKEN);
 	return n;
@@ -264,32 +265,21 @@ conn_read_body(struct exchange *x, char *out, size_t size)
 
 /* ---- The request's head --------------------------------------------------------------------- */
 
-/* Read it, and set up its body. Returns false where the connection was closed for it. */
-static bool
-conn_read_head(struct conn *c, struct params *params)
-{
-	const struct gate *gate = &c->head.gate;
-
-	c->look_again = gate->request_bytes != c->head.arrived;
-	c->keep = gate->keep;
-	stdin_init(&c->body, gate->request_id, gate->request_bytes == 0);
-	int rc = head_read(&c->head, c->fd, c->x.worker->scratch, &c->x.arena, params);
-	head_reset(&c->head);
-	if (rc != 0)
-		conn_close(c);
-	return rc == 0;
-}
-
 static void
-conn_begin(struct conn *c)
+conn_begin(struct conn *c, const struct gate *gate)
 {
 	struct params params;
 	struct exchange *x = &c->x;
 	const char *why = NULL;
 
 	timer_clear(&x->worker->timers, &c->timer);
-	if (!conn_read_head(c, &params))
+	if (head_take_params(gate, &x->arena, &params) != 0) {
+		conn_close(c);
 		return;
+	}
+	c->look_again = c->inflow.maybe_more;
+	c->keep = gate->keep;
+	stdin_init(&c->body, gate->request_id, gate->request_bytes == 0);
 	c->state = CONN_BUSY;
 	x->site = site_ref(x->worker->site);
 	x->began_us = clock_mono_us();
@@ -308,9 +298,9 @@ conn_await_head(struct conn *c)
 {
 	int rc = 0;
 
-	if (c->head.arrived > 0 && c->timer.place == 0)
+	if (!inflow_is_empty(&c->inflow) && c->timer.place == 0)
 		rc = timer_set(&c->x.worker->timers, &c->timer, clock_mono_ms() + CONN_HEAD_MS);
-	if (rc != 0 || c->half_closed || !conn_watch(c, c->head.looks == 1))
+	if (rc != 0 || c->half_closed || !conn_watch(c, false))
 		conn_close(c);
 }
 
@@ -318,15 +308,20 @@ conn_await_head(struct conn *c)
 static void
 conn_look(struct conn *c)
 {
-	switch (head_look(&c->head, c->fd, c->x.worker->scratch)) {
+	struct gate gate;
+
+	if (c->next_here)
+		timer_clear(&c->x.worker->timers, &c->timer);
+	c->next_here = false;
+	switch (head_look(&c->inflow, c->x.worker->scratch, &gate)) {
 	case HEAD_MORE:
 		conn_await_head(c);
 		break;
 	case HEAD_READY:
-		conn_begin(c);
+		conn_begin(c, &gate);
 		break;
 	case HEAD_BAD:
-		conn_refuse(c, c->head.gate.why);
+		conn_refuse(c, gate.why);
 		break;
 	case HEAD_GONE:
 		conn_close(c);
@@ -337,11 +332,17 @@ conn_look(struct conn *c)
 static void
 conn_next_request(struct conn *c)
 {
-	timer_clear(&c->x.worker->timers, &c->timer);
+	struct timers *timers = &c->x.worker->timers;
+	int rc = 0;
+
+	timer_clear(timers, &c->timer);
 	c->state = CONN_PARKED;
-	head_reset(&c->head);
 	stdin_init(&c->body, 0, false);
-	if (!conn_watch(c, c->look_again))
+	/* Not at once: many that came together would be served one within the other. */
+	c->next_here = !inflow_is_empty(&c->inflow);
+	if (c->next_here)
+		rc = timer_set(timers, &c->timer, clock_mono_ms());
+	if (rc != 0 || !conn_watch(c, c->look_again))
 		conn_close(c);
 }
 
@@ -404,7 +405,9 @@ conn_late(struct timer *timer)
 {
 	struct conn *c = CONN_OF(timer, timer);
 
-	if (c->state == CONN_PARKED)
+	if (c->next_here)
+		conn_look(c);
+	else if (c->state == CONN_PARKED)
 		conn_refuse(c, "half a request and then nothing for 10 seconds");
 	else
 		conn_close(c);
@@ -421,7 +424,7 @@ conn_adopt(struct worker *worker, int fd)
 	}
 	c->watch.ready = conn_ready;
 	c->timer.fire = conn_late;
-	c->fd = fd;
+	c->fd = c->inflow.fd = fd;
 	c->x.conn = c;
 	c->x.worker = worker;
 	conn_link(c, &worker->conns);
@@ -465,7 +468,8 @@ conn_drain_all(struct worker *worker)
 		char byte;
 		next = c->next;
 		/* One whose request is here, if not yet looked at, is served and closed then. */
-		if (c->state == CONN_PARKED && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+		if (c->state == CONN_PARKED && inflow_is_empty(&c->inflow) &&
+		    recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
 			conn_close(c);
 	}
 }

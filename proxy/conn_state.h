@@ -3,7 +3,7 @@
 #define DORY_PROXY_CONN_STATE_H
 
 #include "conn.h"
-#include "head.h"
+#include "inflow.h"
 #include "outbox.h"
 #include "stdin.h"
 
@@ -25,14 +25,15 @@ struct conn {
 	int fd;
 	enum conn_state state;
 	uint32_t events;  /* What epoll watches it for; 0: it does not. */
-	bool look_again;  /* More than one request had arrived. */
+	bool look_again;  /* There may be something on the socket that no event will tell. */
+	bool next_here;   /* What came of the next request is to be looked at by the timer. */
 	bool half_closed; /* The peer sends no more. */
 	bool keep;
 	bool gone; /* The peer hung up or a write failed. */
 	bool wide; /* Its socket has room for large bodies. */
 	struct outbox outbox;
+	struct inflow inflow;
 	struct stdin_stream body;
-	struct head head;
 	void (*moved)(struct exchange *x);
 };
 

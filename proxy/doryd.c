@@ -216,8 +216,7 @@ doryd_block_signals(void)
 	/* The main thread takes them. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	/* FastCGI's own process managers send it, and take an application that stays for a good
-	 * one. */
+	/* What manages FastCGI processes may send it to those that are idle: SIGTERM ends us. */
 	signal(SIGUSR1, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGBUS, doryd_on_bus_error);

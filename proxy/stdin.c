@@ -2,7 +2,6 @@
 #include "stdin.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 enum { STDIN_RECORD_TYPE = 5, STDIN_PADDING_MAX = 255 };
 
@@ -15,26 +14,20 @@ stdin_init(struct stdin_stream *s, uint16_t request_id, bool open)
 
 /* Returns bytes, never 0; -EAGAIN; -EPIPE. */
 static ssize_t
-stdin_recv(struct stdin_stream *s, int fd, void *out, size_t size)
+stdin_take(struct stdin_stream *s, struct inflow *in, void *out, size_t size)
 {
-	ssize_t n;
+	ssize_t n = inflow_read(in, out, size);
 
-	do
-		n = recv(fd, out, size, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n > 0)
-		return n;
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return -EAGAIN;
-	s->state = STDIN_BROKEN;
-	return -EPIPE;
+	if (n == -EPIPE)
+		s->state = STDIN_BROKEN;
+	return n;
 }
 
 static ssize_t
-stdin_skip_padding(struct stdin_stream *s, int fd)
+stdin_skip_padding(struct stdin_stream *s, struct inflow *in)
 {
 	char padding[STDIN_PADDING_MAX];
-	ssize_t n = stdin_recv(s, fd, padding, s->padding_left);
+	ssize_t n = stdin_take(s, in, padding, s->padding_left);
 
 	if (n > 0)
 		s->padding_left -= (size_t)n;
@@ -42,9 +35,9 @@ stdin_skip_padding(struct stdin_stream *s, int fd)
 }
 
 static ssize_t
-stdin_read_header(struct stdin_stream *s, int fd)
+stdin_read_header(struct stdin_stream *s, struct inflow *in)
 {
-	ssize_t n = stdin_recv(s, fd, s->header + s->header_len, sizeof(s->header) - s->header_len);
+	ssize_t n = stdin_take(s, in, s->header + s->header_len, sizeof(s->header) - s->header_len);
 
 	if (n < 0)
 		return n;
@@ -65,23 +58,23 @@ stdin_read_header(struct stdin_stream *s, int fd)
 }
 
 ssize_t
-stdin_read(struct stdin_stream *s, int fd, char *out, size_t size)
+stdin_read(struct stdin_stream *s, struct inflow *in, char *out, size_t size)
 {
 	ssize_t n = 0;
 
 	while (s->state == STDIN_OPEN && n >= 0) {
 		if (s->record_left > 0) {
-			n = stdin_recv(s, fd, out, size < s->record_left ? size : s->record_left);
+			n = stdin_take(s, in, out, size < s->record_left ? size : s->record_left);
 			if (n > 0)
 				s->record_left -= (size_t)n;
 			return n;
 		}
 		if (s->padding_left > 0)
-			n = stdin_skip_padding(s, fd);
+			n = stdin_skip_padding(s, in);
 		else if (s->last_record)
 			s->state = STDIN_NONE;
 		else
-			n = stdin_read_header(s, fd);
+			n = stdin_read_header(s, in);
 	}
 	if (n < 0)
 		return n;

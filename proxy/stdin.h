@@ -2,9 +2,7 @@
 #ifndef DORY_PROXY_STDIN_H
 #define DORY_PROXY_STDIN_H
 
-#include "base/slice.h"
-
-#include <sys/types.h>
+#include "inflow.h"
 
 enum stdin_state { STDIN_NONE, STDIN_OPEN, STDIN_BROKEN };
 
@@ -24,6 +22,6 @@ struct stdin_stream {
 void stdin_init(struct stdin_stream *s, uint16_t request_id, bool open);
 
 /* Returns: bytes; 0 at the end; -EAGAIN; -EPIPE: the peer is gone or sent something else. */
-ssize_t stdin_read(struct stdin_stream *s, int fd, char *out, size_t size);
+ssize_t stdin_read(struct stdin_stream *s, struct inflow *in, char *out, size_t size);
 
 #endif

@@ -166,10 +166,11 @@ worker_loop(struct worker *worker)
 			struct watch *watch = events[i].data.ptr;
 			watch->ready(watch, events[i].events);
 		}
-		while (worker->arrived != NULL)
-			worker_serve_arrived(worker);
 		if (worker->timers.n > 0)
 			timers_run(&worker->timers, clock_mono_ms());
+		/* Last: a timer may have found a request. */
+		while (worker->arrived != NULL)
+			worker_serve_arrived(worker);
 		conn_reap(worker);
 		origin_reap(worker->origin);
 		worker_hurry(worker);

@@ -51,7 +51,7 @@ struct worker {
 	struct conn *conns_dead; /* Freed when the events at hand are done. */
 	struct conn *conns_spare;
 	unsigned n_spare;
-	char *scratch; /* For peeking and joining heads, then for request bodies. */
+	char *scratch; /* For looking at heads and joining them, then for request bodies. */
 	struct worker_parts parts;
 	struct buf text, key_text; /* Used again for every hit. */
 	struct message drain;

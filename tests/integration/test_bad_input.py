@@ -4,7 +4,7 @@ import struct
 import threading
 
 import fcgi
-from backend import raw, trickle
+from backend import page, raw, trickle
 from testsite import PAGES, TOKEN, SiteCase, wait_until
 
 AUTH = [("Dory-Token", TOKEN)]
@@ -219,6 +219,26 @@ class Refused(BadCase):
                 self.assert_hit(c.ask("GET", "/page/well", keep=True))
             self.assert_hit(c.ask("GET", "/page/well"))
             self.assertTrue(c.is_closed())
+        self.assert_well()
+
+    def test_requests_that_come_together_are_answered_one_by_one(self):
+        hit = fcgi.request(fcgi.params(target="/page/well"), keep=True)
+        bodies = [b"a" * 10, b"b" * 100000]
+        posts = [fcgi.request(fcgi.params("POST", "/form", body=b), b, keep=True) for b in bodies]
+        self.backend.on("/form", lambda request: page(request.body, cache_control="no-store"))
+        wire = b"".join([hit] * 300 + [posts[0], hit, posts[1]] + [hit] * 3)
+        with self.site.doryd.connect() as c:
+            sent = self.site.later(c.send, wire[:-20])
+            for _ in range(300):
+                self.assert_hit(c.read())
+            self.assertEqual(c.read().body, bodies[0])
+            self.assert_hit(c.read())
+            self.assertEqual(c.read().body, bodies[1])
+            self.assert_hit(c.read())
+            self.assert_hit(c.read())
+            sent.result(20)
+            c.send(wire[-20:])
+            self.assert_hit(c.read())
         self.assert_well()
 
 

@@ -12,6 +12,7 @@ enum { REQUEST_ID = 0x0102, OUT_MAX = 200000 };
 /* What a reader has got so far. */
 struct body {
 	struct stdin_stream stream;
+	struct inflow inflow;
 	int ours, theirs;
 	char *bytes;
 	size_t len;
@@ -25,7 +26,7 @@ body_open(struct body *body)
 	*body = (struct body){ .bytes = malloc(OUT_MAX) };
 	ck_assert_ptr_nonnull(body->bytes);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	body->ours = ends[0];
+	body->ours = body->inflow.fd = ends[0];
 	body->theirs = ends[1];
 	stdin_init(&body->stream, REQUEST_ID, true);
 }
@@ -50,7 +51,8 @@ body_read(struct body *body, size_t size)
 {
 	do {
 		ck_assert_uint_le(body->len + size, OUT_MAX);
-		body->last = stdin_read(&body->stream, body->ours, body->bytes + body->len, size);
+		body->last =
+		    stdin_read(&body->stream, &body->inflow, body->bytes + body->len, size);
 		body->len += body->last > 0 ? (size_t)body->last : 0;
 	} while (body->last > 0);
 }
@@ -73,7 +75,7 @@ body_check_whole(struct body *body, const char *want)
 	ck_assert_int_eq(body->stream.state, STDIN_NONE);
 	ck_assert(slice_equal((struct slice){ body->bytes, body->len }, slice_of(want)));
 	/* Again: still the end, and what is behind it is still there. */
-	ck_assert_int_eq(stdin_read(&body->stream, body->ours, behind, sizeof(behind)), 0);
+	ck_assert_int_eq(stdin_read(&body->stream, &body->inflow, behind, sizeof(behind)), 0);
 	ck_assert_int_eq(recv(body->ours, behind, sizeof(behind), MSG_DONTWAIT), 4);
 	ck_assert_int_eq(memcmp(behind, "NEXT", 4), 0);
 }
@@ -89,6 +91,25 @@ START_TEST(a_body_may_arrive_in_any_two_pieces)
 			body_arrive(&body, (struct slice){ wire.data, cut });
 		body_read(&body, 1 + cut % 7);
 		ck_assert_int_eq(body.last, cut < wire.len ? -EAGAIN : 0);
+		if (cut < wire.len)
+			body_arrive(&body, (struct slice){ wire.data + cut, wire.len - cut });
+		body_arrive(&body, SLICE("NEXT"));
+		body_read(&body, 1 + cut % 7);
+		body_check_whole(&body, "first2third part");
+		body_close(&body);
+	}
+	buf_free(&wire);
+}
+END_TEST
+
+START_TEST(its_front_may_have_come_with_the_head)
+{
+	struct buf wire = { 0 };
+	body_make(&wire);
+	for (size_t cut = 0; cut <= wire.len; cut++) {
+		struct body body;
+		body_open(&body);
+		ck_assert_int_eq(inflow_unread(&body.inflow, (struct slice){ wire.data, cut }), 0);
 		if (cut < wire.len)
 			body_arrive(&body, (struct slice){ wire.data + cut, wire.len - cut });
 		body_arrive(&body, SLICE("NEXT"));
@@ -227,6 +248,7 @@ main(void)
 {
 	TCase *tests = tcase_create("stdin");
 	tcase_add_test(tests, a_body_may_arrive_in_any_two_pieces);
+	tcase_add_test(tests, its_front_may_have_come_with_the_head);
 	tcase_add_test(tests, a_body_may_arrive_byte_by_byte);
 	tcase_add_test(tests, a_record_of_the_longest_length_is_read_whole);
 	tcase_add_test(tests, without_a_body_nothing_is_read);
