@@ -89,9 +89,9 @@ delivery_put_head(struct flight *f, struct exchange *x, struct buf *out)
 	buf_slice(out, delivery_fields(f, x));
 	delivery_put_age(f, out);
 	if (f->has_length)
-		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)f->length);
+		reply_put_length(out, f->length);
 	else if (f->state == FLIGHT_WHOLE && !f->bodyless)
-		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)spool_end(f));
+		reply_put_length(out, spool_end(f));
 	delivery_end_head(f, x, out);
 }
 

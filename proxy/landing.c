@@ -8,6 +8,7 @@
 #include "http/search.h"
 #include "http/tags.h"
 #include "http/vary.h"
+#include "reply.h"
 #include "store/select.h"
 
 #include <assert.h>
@@ -60,7 +61,7 @@ landing_make_head(struct flight *f, const struct http_response *response)
 
 	bool ranged = f->content.complete > 0 && f->completes;
 
-	buf_printf(&f->head, "Status: %u\r\n", f->status);
+	reply_put_status(&f->head, f->status);
 	f->age = (struct slice){ NULL, 0 };
 	for (size_t i = 0; i < response->fields.n; i++) {
 		const struct http_field *field = &response->fields.items[i];
@@ -321,11 +322,8 @@ landing_fill_whole(struct flight *f, struct store_job *job)
 	struct buf head = { 0 };
 
 	buf_slice(&head, f->public_head);
-	if (!f->bodyless) {
-		buf_text(&head, "Content-Length: ");
-		buf_number(&head, (int64_t)spool_end(f));
-		buf_text(&head, "\r\n");
-	}
+	if (!f->bodyless)
+		reply_put_length(&head, spool_end(f));
 	char *stored = buf_error(&head) == 0 ? arena_copy(&f->arena, buf_as_slice(&head)) : NULL;
 	job->head = (struct slice){ stored, stored == NULL ? 0 : head.len };
 	job->body = buf_as_slice(&f->body.fresh);

@@ -357,14 +357,14 @@ part_fill_job(struct flight *f, struct store_job *job)
 	/* RFC 9110 section 15.3.7.3: what is all of it is a 200. */
 	job->status = c->length == c->complete ? 200 : PART_STATUS;
 	(void)slice_cut(&head, '\n');
-	buf_printf(&out, "Status: %u\r\n", job->status);
+	reply_put_status(&out, job->status);
 	while (http_head_next(&head, &field, &line))
 		if (!slice_equal_nocase(field.name, SLICE("content-range")))
 			buf_slice(&out, line);
 	if (job->status == PART_STATUS)
 		buf_printf(&out, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
 		    c->first, c->first + c->length - 1, c->complete);
-	buf_printf(&out, "Content-Length: %" PRIu64 "\r\n", c->length);
+	reply_put_length(&out, c->length);
 	job->head = (struct slice){ arena_copy(&f->arena, buf_as_slice(&out)), out.len };
 	rc = rc == 0 ? buf_error(&out) : rc;
 	buf_free(&out);

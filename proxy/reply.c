@@ -162,6 +162,22 @@ reply_end_hit(struct exchange *x, const struct store_entry *entry, int64_t age_s
 	buf_text(out, "\r\n\r\n");
 }
 
+void
+reply_put_status(struct buf *out, unsigned status)
+{
+	buf_text(out, "Status: ");
+	buf_number(out, status);
+	buf_text(out, "\r\n");
+}
+
+void
+reply_put_length(struct buf *out, uint64_t length)
+{
+	buf_text(out, "Content-Length: ");
+	buf_number(out, (int64_t)length);
+	buf_text(out, "\r\n");
+}
+
 /* RFC 9110 section 15.4.5: only what a 304 carries of the stored head. */
 static void
 reply_put_304_head(struct slice head, struct buf *out)

@@ -39,6 +39,11 @@ bool reply_not_modified(const struct exchange *x, struct slice etag, struct slic
 enum range_verdict reply_range(const struct exchange *x, const struct store_entry *entry,
     struct range_set *set, struct buf *out);
 
+/* The first line of a head for the web server, and how long its body is: without printf, for each
+ * miss needs them. */
+void reply_put_status(struct buf *out, unsigned status);
+void reply_put_length(struct buf *out, uint64_t length);
+
 /* What Cache-Status says of a fetch (RFC 9211 section 2). */
 struct reply_fetch {
 	unsigned status;     /* The backend's; 0: none came. */

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { RESOLVER_NAME_MAX = 256, RESOLVER_PORT_MAX = 8, RESOLVER_STACK = 512 << 10 };
@@ -87,6 +86,16 @@ resolver_free(struct resolver *r)
 	resolver_unref(r);
 }
 
+/* What does not fit is cut off: no such name can be looked up. */
+static void
+resolver_copy(char *out, size_t size, struct slice text)
+{
+	size_t len = text.len < size ? text.len : size - 1;
+
+	memcpy(out, text.at, len);
+	out[len] = '\0';
+}
+
 /* Host and port of "http://host:port/"; the configuration has checked its form. */
 static void
 resolver_split(const char *url, struct resolver_target *out)
@@ -102,11 +111,10 @@ resolver_split(const char *url, struct resolver_target *out)
 	if (out->numeric)
 		return;
 	host = slice_cut(&authority, ':');
-	snprintf(out->host, sizeof(out->host), "%.*s", SLICE_ARGS(host));
-	if (authority.len > 0)
-		snprintf(out->port, sizeof(out->port), "%.*s", SLICE_ARGS(authority));
-	else
-		snprintf(out->port, sizeof(out->port), "%s", https ? "443" : "80");
+	if (authority.len == 0)
+		authority = https ? SLICE("443") : SLICE("80");
+	resolver_copy(out->host, sizeof(out->host), host);
+	resolver_copy(out->port, sizeof(out->port), authority);
 	out->numeric = slice_equal_nocase(host, SLICE("localhost")) ||
 		       inet_pton(AF_INET, out->host, address) == 1;
 }

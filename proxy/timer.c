@@ -44,6 +44,8 @@ timer_sink(struct timers *timers, struct timer *timer)
 int
 timer_set(struct timers *timers, struct timer *timer, int64_t at_ms)
 {
+	if (timer->place != 0 && timer->at_ms == at_ms)
+		return 0;
 	if (timer->place == 0 && timers->n == timers->size) {
 		size_t size = timers->size == 0 ? 64 : timers->size * 2;
 		struct timer **heap = realloc(timers->heap, size * sizeof(*heap));
