@@ -2,6 +2,7 @@
 #include "conn.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn_state.h"
@@ -227,8 +228,9 @@ conn_send_file(
 void
 conn_wait(struct exchange *x)
 {
-	/* Without it a peer that leaves is noticed at the next write. */
-	if (!conn_watch(x->conn, false))
+	/* Without it a peer that leaves is noticed at the next write. One that left as soon as it
+	 * had asked was told of with its request: be told again. */
+	if (!conn_watch(x->conn, x->conn->half_closed && !fault_is("leave-told")))
 		log_warn("a connection cannot be watched: %s", strerror(errno));
 }
 

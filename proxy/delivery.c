@@ -1,5 +1,6 @@
 /* delivery.c -- A flight's answer on its way to those who wait for it, each at its own pace. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conn.h"
@@ -239,7 +240,7 @@ delivery_trim(struct flight *f)
 	uint64_t least = spool_end(f);
 	bool drop = !flight_keeps_body(f) && f->state != FLIGHT_WHOLE;
 
-	if (drop && f->waiters == NULL && f->fetch != NULL)
+	if (drop && f->waiters == NULL && f->fetch != NULL && !fault_is("leave-cancel"))
 		fetch_cancel(f->fetch);
 	for (struct exchange *x = f->waiters; x != NULL; x = x->flight_next)
 		least = x->body_at < least ? x->body_at : least;

@@ -232,18 +232,29 @@ flight_refresh(struct exchange *x, struct worker *owner)
 	worker_post(owner, &f->message);
 }
 
+/* Once nobody waits: what none can share, store or be told of is not worth the backend's while. */
+static bool
+flight_goes_on(const struct flight *f)
+{
+	/* What a write changes is told by its answer (RFC 9111 section 4.4). */
+	bool changes = (write_deflates(f) ||
+			   (f->state < FLIGHT_HEAD && !http_method_is_safe(f->request.method))) &&
+		       !fault_is("leave-write");
+
+	if (fault_is("leave-cancel"))
+		return true;
+	if (fault_is("leave-keep"))
+		return changes;
+	return changes || (f->plan.action != PLAN_PASS && (f->state < FLIGHT_HEAD || f->storable));
+}
+
 void
 flight_leave(struct exchange *x)
 {
 	struct flight *f = x->flight;
 
 	flight_detach(x);
-	/* What a write changes is told by its answer (RFC 9111 section 4.4). */
-	bool changes = write_deflates(f) ||
-		       (f->state < FLIGHT_HEAD && !http_method_is_safe(f->request.method));
-	/* What nobody can share, store or be told of is not worth the backend's while. */
-	if (f->waiters == NULL && f->fetch != NULL && !changes &&
-	    (f->plan.action == PLAN_PASS || (f->state >= FLIGHT_HEAD && !f->storable))) {
+	if (f->waiters == NULL && f->fetch != NULL && !flight_goes_on(f)) {
 		f->shared = false;
 		fetch_cancel(f->fetch);
 	}

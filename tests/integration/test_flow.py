@@ -336,6 +336,19 @@ class Left(FlowCase):
             return time.monotonic() - began
         self.assertLess(min(left() for _ in range(3)), 1)
 
+    def test_who_leaves_as_soon_as_it_has_asked_is_noticed(self):
+        """Its request and its end are told of at once."""
+        self.backend.on("/page/a", page("a"))
+        self.backend.hold("/other")
+        self.addCleanup(self.backend.release, "/other")
+        c = self.site.doryd.connect()
+        self.assertEqual(c.ask("GET", "/page/a", keep=True).text, "a")
+        self.site.doryd.send(signal.SIGSTOP)
+        c.begin("GET", "/other", keep=True).close()
+        self.site.doryd.send(signal.SIGCONT)
+        self.site.wait_for_metric("passes", 1)
+        self.site.wait_for_no_flights()
+
     def test_what_is_stored_goes_on_when_its_client_leaves(self):
         first, second, gate = noise(5 * MIB), noise(5 * MIB, 2), self.gate()
         self.backend.on("/page/big", raw(head_of(10 * MIB), first, lambda: gate.wait(30), second))

@@ -26,6 +26,7 @@ GRACED = "test_grace.WhileRevalidating.test_"
 SPARED = "test_grace.IfError.test_at_an_error_"
 QUEUE = "test_queue."
 NAMES = "test_names.Names.test_"
+LEFT = "test_flow.Left.test_"
 CONNECTING = "test_backend.Connecting.test_"
 POWERCUT = "test_powercut.PowerCut.test_what_was_acknowledged_outlives_power_cuts"
 CUTS = "200"
@@ -180,6 +181,13 @@ GUARDS = {
     "breaker-end": ("1.0 != 0", [
         CONNECTING + "a_backend_that_is_down_is_left_alone_but_for_a_probe"]),
     "breaker-one": ("probes at once", [CONNECTING + "while_one_probes_nobody_else_does"]),
+    "leave-cancel": ("the backend still sends|not within", [
+        LEFT + "what_is_not_stored_is_cancelled_when_its_client_leaves",
+        NAMES + "a_client_that_leaves_while_its_backend_is_looked_up_costs_nothing"]),
+    "leave-told": ("all flights ended", [LEFT + "who_leaves_as_soon_as_it_has_asked_is_noticed"]),
+    "leave-keep": ("not within", [LEFT + "what_is_stored_goes_on_when_its_client_leaves"]),
+    "leave-write": (OLD_SERVED, [
+        "test_rules.Invalidation.test_a_write_tells_what_it_changed_when_its_client_has_left_too"]),
     "write-early": (OLD_SERVED, ["Order.test_a_write_is_answered_after_its_deflate"]),
 }
 

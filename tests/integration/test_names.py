@@ -107,7 +107,7 @@ class Names(SiteCase):
         self.assertEqual({self.read(c).text for c in waiting}, {"default"})
 
     def test_a_client_that_leaves_while_its_backend_is_looked_up_costs_nothing(self):
-        self.restart(patience="20s")
+        self.restart(patience="60s")
         self.begin("/named/a").close()
         wait_until(lambda: self.site.metric("passes") == 1, "it came")
         self.site.wait_for_no_flights()
