@@ -36,15 +36,15 @@ struct fetch {
 	CURL *easy;
 	struct curl_slist *fields;
 	struct curl_slist *address; /* Of a named backend. */
-	struct timer deadline;      /* First byte, then between bytes. */
+	struct timer deadline;      /* First byte, then between bytes; or the end. */
 	struct timer resume;
 	struct timer ask_name; /* While `naming`. */
 	size_t url;            /* Which of the backend's is being tried. */
-	int64_t began_ms;
-	int64_t limit_ms;
-	bool naming;    /* The address at hand is being looked up. */
-	bool connected; /* The request is on its way, or may be. */
-	bool announced; /* `head` was called. */
+	int64_t end_ms;        /* It is over then, whatever comes. */
+	int64_t limit_ms;      /* Without a sign of life. */
+	bool naming;           /* The address at hand is being looked up. */
+	bool connected;        /* The request is on its way, or may be. */
+	bool announced;        /* `head` was called. */
 	bool cancelled;
 	bool late;
 	bool body_paused;
