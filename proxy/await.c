@@ -9,7 +9,10 @@
 #include "store/select.h"
 
 #include <errno.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+enum { AWAIT_FAULT_US = 3000 };
 
 /* On its way into the store, where it will say that responses to this vary. */
 static bool
@@ -141,6 +144,9 @@ await_other(struct flight *f, struct exchange *x)
 {
 	int64_t now_ms = clock_mono_ms();
 
+	/* Between the look and the lease there is too little time for a test to meet. */
+	if (fault_is("lease-stored"))
+		usleep(AWAIT_FAULT_US);
 	/* However often it is disappointed, nobody waits longer than for a backend's first byte. */
 	if (x->await_until_ms == 0)
 		x->await_until_ms = now_ms + f->plan.backend->first_byte_timeout_ms;
@@ -156,6 +162,32 @@ await_other(struct flight *f, struct exchange *x)
 	else
 		metric_add(METRIC_LEASES_AWAITED, 1);
 	return f->awaits;
+}
+
+static void
+await_look_anew(struct worker *worker, struct message *message)
+{
+	(void)worker;
+	serve_again((struct exchange *)((char *)message - offsetof(struct exchange, message)));
+}
+
+bool
+await_came_late(struct flight *f, struct exchange *x)
+{
+	if (f->lease.word == 0 || x->came_late || f->lease.stored <= x->snapshot ||
+	    fault_is("lease-stored"))
+		return false;
+	x->came_late = true;
+	await_end(f);
+	f->shared = false;
+	f->state = FLIGHT_FAILED;
+	flight_detach(x);
+	/* With those who arrive after this: what this turn's requests share is the older snapshot.
+	 */
+	x->message.run = await_look_anew;
+	worker_arrived(x->worker, &x->message);
+	flight_turn_soon(f);
+	return true;
 }
 
 bool
@@ -177,6 +209,15 @@ await_sent(struct flight *f)
 {
 	if (f->lease.word != 0 && !fault_is("lease-sequence"))
 		lease_set_sequence(&f->lease, f->sequence);
+}
+
+/* The snapshot that has all of it. */
+static uint64_t
+await_stored_in(const struct flight *f)
+{
+	uint64_t response = f->stores[0].job.snapshot, lead = f->stores[1].job.snapshot;
+
+	return response > lead ? response : lead;
 }
 
 /* What all who wait are to be told of the backend; 0: nothing. */
@@ -203,6 +244,8 @@ await_settle(struct flight *f)
 		return;
 	/* What others will not find in the store they fetch side by side, not one by one; where
 	 * this process alone is in trouble, another takes its turn. */
+	if (over && rc == 0 && failure == 0)
+		lease_set_stored(&f->lease, await_stored_in(f));
 	if (failure != 0)
 		lease_fail(leases, &f->lease, failure);
 	else if (useless || over)

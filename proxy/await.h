@@ -24,6 +24,12 @@ enum lease_verdict await_take(struct flight *f);
  * true where f waits. Owning worker only. */
 bool await_other(struct flight *f, struct exchange *x) NODISCARD;
 
+/*
+ * Where f has its lease, but x was looked for in a snapshot that lacks what another process stored
+ * under it before: f ends, and x looks again, once. Returns true then.
+ */
+bool await_came_late(struct flight *f, struct exchange *x) NODISCARD;
+
 /* The lease was lost: another process has fetched since, and what f brought is not for the store.
  */
 bool await_was_overtaken(const struct flight *f);

@@ -57,6 +57,7 @@ struct exchange {
 	struct message message; /* For the hand-over to the owning worker. */
 
 	uint64_t sequence; /* The store's, read after the request arrived. */
+	uint64_t snapshot; /* In which it was looked for; 0: in none. */
 	enum forward_reason forward;
 	const char *detail;               /* Cache-Status detail; NULL: none. */
 	uint64_t deflated_by;             /* The deflate that made it a miss; 0: none. */
@@ -64,6 +65,7 @@ struct exchange {
 	const struct cache_control *wish; /* Of its own Cache-Control; NULL: none, or ignored. */
 	uint64_t lease_variant; /* Hash of the variant that Vary leads to; 0: not known. */
 	bool by_language;       /* Another may be as good, where it is in the same language. */
+	bool came_late;         /* It has looked again, for another process had just stored it. */
 	int64_t await_until_ms; /* It waits no longer for other processes; 0: it has not yet. */
 	bool alone;             /* It may share no flight: what it shared could not be shared. */
 

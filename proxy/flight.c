@@ -192,7 +192,7 @@ flight_start(struct exchange *x)
 	flight_enter(f);
 	flight_board(f, x);
 	f->leader = x;
-	if (await_other(f, x))
+	if (await_other(f, x) || await_came_late(f, x))
 		return;
 	metric_add(f->plan.action == PLAN_CACHE ? METRIC_MISSES : METRIC_PASSES, 1);
 	if (write_deflates(f))

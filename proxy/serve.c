@@ -264,6 +264,7 @@ serve_look(struct exchange *x)
 		return LOOK_BROKEN;
 	}
 	x->sequence = store_sequence(reader);
+	x->snapshot = store_snapshot(reader);
 	x->forward = FORWARD_URI_MISS;
 	x->deflated_by = 0;
 	x->stale = (struct stale){ 0 };

@@ -279,6 +279,7 @@ jobs_try(struct store *s, struct store_job *job, size_t n, struct change *end)
 
 	for (size_t i = 0; rc == 0 && i < n; i++, job = job->next) {
 		job->rc = 0;
+		job->snapshot = mdb_txn_id(end->txn);
 		rc = jobs_apply(end, job);
 	}
 	if (rc == 0)

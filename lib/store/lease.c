@@ -210,8 +210,8 @@ lease_take_in(struct leasefile *t, uint64_t hash, uint64_t sequence, uint64_t ov
 		if (word != 0 && word != overtake && !lease_is_late(slot, now_ms)) {
 			enum lease_verdict verdict = lease_look(t, hash, word);
 			if (verdict == LEASE_OTHER || verdict == LEASE_OWN)
-				*other =
-				    (struct lease){ t, hash, word, atomic_load(&slot->sequence) };
+				*other = (struct lease){ t, hash, word,
+					atomic_load(&slot->sequence), 0 };
 			if (verdict != LEASE_TAKEN)
 				return verdict;
 		}
@@ -224,7 +224,7 @@ lease_take_in(struct leasefile *t, uint64_t hash, uint64_t sequence, uint64_t ov
 	/* Another may have tried meanwhile, and left its own. */
 	atomic_store(&slot->sequence, sequence);
 	atomic_fetch_add(&t->file->held[t->process], 1);
-	*out = (struct lease){ t, hash, ours, sequence };
+	*out = (struct lease){ t, hash, ours, sequence, atomic_load(&slot->stored) };
 	/* Who waited for the one that was overtaken waits for nothing. */
 	if (word != 0 && atomic_load(&t->file->waiting) > 0)
 		leasefile_ring(t);
@@ -269,6 +269,13 @@ lease_set_sequence(struct lease *lease, uint64_t sequence)
 	lease->sequence = sequence;
 	if (lease_is_ours(lease))
 		atomic_store(&lease_slot_of(lease->file, lease->hash)->sequence, sequence);
+}
+
+void
+lease_set_stored(const struct lease *lease, uint64_t snapshot)
+{
+	if (lease_is_ours(lease))
+		atomic_store(&lease_slot_of(lease->file, lease->hash)->stored, snapshot);
 }
 
 void

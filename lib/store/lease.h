@@ -40,6 +40,9 @@ struct lease {
 	uint64_t word;
 	uint64_t
 	    sequence; /* The store's, before the fetch was sent. A hint where it is another's. */
+	/* Where it is held: the snapshot (store_snapshot()) that has what was stored under a lease
+	 * of this slot before. Who has looked in an older one may have missed it. A hint. */
+	uint64_t stored;
 };
 
 enum lease_verdict {
@@ -83,6 +86,9 @@ bool lease_is_ours(const struct lease *lease);
 
 /* The fetch is sent only now: it began with that number. */
 void lease_set_sequence(struct lease *lease, uint64_t sequence);
+
+/* What it was held for is stored, and is in that snapshot. Before it is given back. */
+void lease_set_stored(const struct lease *lease, uint64_t snapshot);
 
 /* To be called every LEASE_RENEW_MS. */
 void lease_renew(const struct lease *lease);

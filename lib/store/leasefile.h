@@ -21,6 +21,7 @@ struct lease_slot {
 	_Atomic int64_t deadline_ms;
 	_Atomic uint64_t alone;   /* tag << 32 | until when, in units of 64 ms. */
 	_Atomic uint64_t failure; /* Lower half of its word << 32 | status. */
+	_Atomic uint64_t stored;  /* The snapshot that has what was stored under a lease last. */
 };
 
 struct lease_file {

@@ -180,6 +180,12 @@ store_sequence(const struct store_reader *r)
 }
 
 uint64_t
+store_snapshot(const struct store_reader *r)
+{
+	return mdb_txn_id(r->txn);
+}
+
+uint64_t
 store_switches(const struct store_reader *r)
 {
 	return r->state.switches;

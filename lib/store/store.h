@@ -64,6 +64,8 @@ const struct store *store_of(const struct store_reader *r);
  */
 uint64_t store_id(const struct store_reader *r);
 uint64_t store_sequence(const struct store_reader *r);
+/* Which of its store's snapshots it is: a later one has a higher number, with all that this has. */
+uint64_t store_snapshot(const struct store_reader *r);
 /* Changes whenever a bloat is enabled or disabled: then store_bloat_disabled() is worth asking. */
 uint64_t store_switches(const struct store_reader *r);
 bool store_bloat_disabled(struct store_reader *r, const char *bloat);
@@ -234,6 +236,8 @@ struct store_job {
 	 * scope whose bytes are no whole tuple); -ECANCELED (the store was closed).
 	 */
 	int rc;
+
+	uint64_t snapshot; /* Out, where it is done: it is seen from that store_snapshot() on. */
 
 	/* INSERT, FRESHEN, REMOVE. Empty tags leave a freshened entry those it has. The body of a
 	 * Vary record is one struct store_variant, which joins those that are there. */

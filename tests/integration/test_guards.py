@@ -67,6 +67,9 @@ GUARDS = {
         "test_leases.Variants.test_a_variant_that_joined_the_fetch_of_another_is_fetched_once",
         "test_leases.Variants."
         "test_a_variant_that_came_after_the_head_of_another_is_fetched_once"]),
+    "lease-stored": (r"\d+ != 200", [
+        "test_leases.TwoProcesses."
+        "test_who_asks_while_another_stores_it_makes_no_fetch_of_its_own"]),
     "lease-token": (r"'old'\) != \(200, 'new'\)", [
         "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
     "shareable": (NOT_SHARED, [
@@ -186,7 +189,7 @@ GUARDS = {
         NAMES + "a_client_that_leaves_while_its_backend_is_looked_up_costs_nothing"]),
     "leave-told": ("all flights ended", [LEFT + "who_leaves_as_soon_as_it_has_asked_is_noticed"]),
     "leave-keep": ("not within", [LEFT + "what_is_stored_goes_on_when_its_client_leaves"]),
-    "leave-write": (OLD_SERVED, [
+    "leave-write": ("not within 20 s: deflates", [
         "test_rules.Invalidation.test_a_write_tells_what_it_changed_when_its_client_has_left_too"]),
     "write-early": (OLD_SERVED, ["Order.test_a_write_is_answered_after_its_deflate"]),
 }

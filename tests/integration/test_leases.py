@@ -1,5 +1,6 @@
 """test_leases.py -- One fetch for each key among processes: doryds and CGI programs on one store."""
 import os
+import random
 import resource
 import select
 import selectors
@@ -36,6 +37,8 @@ bloat = brief(name)
 """
 KEY = "/page/a"
 FETCHES = "misses+collapsed+leases_awaited"
+KEYS = 200
+STORED_US = 6000  # In that time a page is fetched and stored, mostly.
 SHORT_S = 4  # What never comes where a guard is taken away.
 SOON_S = 1.5  # Less than it takes until a process that is stopped is overtaken.
 
@@ -95,6 +98,20 @@ class TwoProcesses(LeaseCase):
         self.assert_text(response, "old")
         self.assert_hit(response)
         self.assertEqual(self.backend.count(KEY), 1)
+
+    def test_who_asks_while_another_stores_it_makes_no_fetch_of_its_own(self):
+        """It may have looked before that, and ask for the lease just after it was given back."""
+        late_us = random.Random(2026)
+        with self.one.connect() as one, self.two.connect() as two:
+            for i in range(KEYS):
+                one.begin("GET", f"/page/k{i}", keep=True)
+                pause_until = time.perf_counter() + late_us.uniform(0, STORED_US) / 1e6
+                while time.perf_counter() < pause_until:
+                    pass
+                two.begin("GET", f"/page/k{i}", keep=True)
+                self.assertEqual({c.read().text for c in (one, two)}, {"default"})
+        fetched = len([r for r in self.backend.requests() if r.target.startswith("/page/k")])
+        self.assertEqual(fetched, KEYS)
 
     def test_a_deflate_before_the_request_makes_it_fetch_for_itself(self):
         first = self.hold_with(self.one)

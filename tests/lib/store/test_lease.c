@@ -148,6 +148,23 @@ START_TEST(one_of_two_takes_it_and_the_other_waits)
 }
 END_TEST
 
+START_TEST(who_takes_it_next_learns_in_which_snapshot_the_last_was_stored)
+{
+	char *path = lease_path;
+	struct leases *a = open_leases(path), *b = open_leases(path);
+	struct lease first, next;
+	ck_assert_int_eq(take(a, some_hash, &first), LEASE_TAKEN);
+	ck_assert_uint_eq(first.stored, 0);
+	lease_set_stored(&first, 42);
+	lease_release(a, &first, false);
+	ck_assert_int_eq(take(b, some_hash, &next), LEASE_TAKEN);
+	ck_assert_uint_eq(next.stored, 42);
+	lease_release(b, &next, false);
+	leases_free(a);
+	leases_free(b);
+}
+END_TEST
+
 START_TEST(in_its_own_process_nobody_waits)
 {
 	struct leases *l = open_leases(lease_path);
@@ -458,6 +475,7 @@ main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, lease_path_make, lease_path_drop);
 	tcase_add_test(tests, one_of_two_takes_it_and_the_other_waits);
+	tcase_add_test(tests, who_takes_it_next_learns_in_which_snapshot_the_last_was_stored);
 	tcase_add_test(tests, in_its_own_process_nobody_waits);
 	tcase_add_test(tests, two_keys_in_one_slot_do_not_wait_for_each_other);
 	tcase_add_test(tests, what_is_for_nobody_else_is_fetched_side_by_side);

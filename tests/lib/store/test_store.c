@@ -366,12 +366,29 @@ START_TEST(totals_are_right)
 }
 END_TEST
 
+START_TEST(a_job_is_seen_from_its_snapshot_on)
+{
+	struct shelf *f = shelf_new();
+	ck_assert_int_eq(store_read_begin(f->reader), 0);
+	uint64_t before = store_snapshot(f->reader);
+	struct store_job job = shelf_insert_job(f, "p/1", SLICE("one"));
+	store_read_end(f->reader);
+	ck_assert_int_eq(store_do(f->store, &job), 0);
+	ck_assert_uint_lt(before, job.snapshot);
+	ck_assert_int_eq(store_read_begin(f->reader), 0);
+	ck_assert_uint_ge(store_snapshot(f->reader), job.snapshot);
+	store_read_end(f->reader);
+	shelf_free(f);
+}
+END_TEST
+
 int
 main(void)
 {
 	TCase *tests = tcase_create("store");
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, bodies_of_every_size_come_back, 0, COUNT(body_sizes));
+	tcase_add_test(tests, a_job_is_seen_from_its_snapshot_on);
 	tcase_add_test(tests, every_inline_limit_is_exact);
 	tcase_add_loop_test(
 	    tests, heads_of_every_size_come_back_as_one_slice, 0, COUNT(head_sizes));
