@@ -1,6 +1,7 @@
 /* test_lease.c -- Leases in one process, among forked ones, and in a file full of garbage. */
 #include "base/clock.h"
 #include "store/lease.h"
+#include "store/leasefile.h"
 #include "suite.h"
 
 #include <errno.h>
@@ -181,7 +182,7 @@ START_TEST(two_keys_in_one_slot_do_not_wait_for_each_other)
 	struct leases *a = open_leases(path), *b = open_leases(path);
 	struct lease lease, other;
 	ck_assert_int_eq(take(a, some_hash, &lease), LEASE_TAKEN);
-	ck_assert_int_eq(take(b, some_hash ^ (uint64_t)1 << 60, &other), LEASE_NONE);
+	ck_assert_int_eq(take(b, some_hash + ((uint64_t)LEASE_SLOTS << 40), &other), LEASE_NONE);
 	leases_free(a);
 	leases_free(b);
 }
