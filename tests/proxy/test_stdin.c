@@ -80,6 +80,18 @@ body_check_whole(struct body *body, const char *want)
 	ck_assert_int_eq(memcmp(behind, "NEXT", 4), 0);
 }
 
+/* The rest of body_make()'s bytes arrives, and what follows them. */
+static void
+body_end(struct body *body, const struct buf *wire, size_t cut)
+{
+	if (cut < wire->len)
+		body_arrive(body, (struct slice){ wire->data + cut, wire->len - cut });
+	body_arrive(body, SLICE("NEXT"));
+	body_read(body, 1 + cut % 7);
+	body_check_whole(body, "first2third part");
+	body_close(body);
+}
+
 START_TEST(a_body_may_arrive_in_any_two_pieces)
 {
 	struct buf wire = { 0 };
@@ -91,12 +103,7 @@ START_TEST(a_body_may_arrive_in_any_two_pieces)
 			body_arrive(&body, (struct slice){ wire.data, cut });
 		body_read(&body, 1 + cut % 7);
 		ck_assert_int_eq(body.last, cut < wire.len ? -EAGAIN : 0);
-		if (cut < wire.len)
-			body_arrive(&body, (struct slice){ wire.data + cut, wire.len - cut });
-		body_arrive(&body, SLICE("NEXT"));
-		body_read(&body, 1 + cut % 7);
-		body_check_whole(&body, "first2third part");
-		body_close(&body);
+		body_end(&body, &wire, cut);
 	}
 	buf_free(&wire);
 }
@@ -110,12 +117,7 @@ START_TEST(its_front_may_have_come_with_the_head)
 		struct body body;
 		body_open(&body);
 		ck_assert_int_eq(inflow_unread(&body.inflow, (struct slice){ wire.data, cut }), 0);
-		if (cut < wire.len)
-			body_arrive(&body, (struct slice){ wire.data + cut, wire.len - cut });
-		body_arrive(&body, SLICE("NEXT"));
-		body_read(&body, 1 + cut % 7);
-		body_check_whole(&body, "first2third part");
-		body_close(&body);
+		body_end(&body, &wire, cut);
 	}
 	buf_free(&wire);
 }
