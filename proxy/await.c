@@ -168,7 +168,7 @@ static void
 await_look_anew(struct worker *worker, struct message *message)
 {
 	(void)worker;
-	serve_again((struct exchange *)((char *)message - offsetof(struct exchange, message)));
+	serve_again(exchange_of(message));
 }
 
 bool

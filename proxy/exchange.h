@@ -104,4 +104,11 @@ struct exchange {
 	uint64_t sent_bytes;
 };
 
+/* Whose message it is. */
+static inline struct exchange *
+exchange_of(struct message *message)
+{
+	return (struct exchange *)((char *)message - offsetof(struct exchange, message));
+}
+
 #endif

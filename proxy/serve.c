@@ -402,7 +402,7 @@ static void
 serve_arrival(struct worker *worker, struct message *message)
 {
 	(void)worker;
-	serve_begin((struct exchange *)((char *)message - offsetof(struct exchange, message)));
+	serve_begin(exchange_of(message));
 }
 
 void
