@@ -29,6 +29,7 @@ change_begin(struct store *s, struct change *out)
 	}
 	c.state = c.before;
 	brink_merge(s, &c.state);
+	headroom_keep(s, c.before.sequence);
 	room_measure(&c);
 	*out = c;
 	return 0;

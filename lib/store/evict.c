@@ -24,6 +24,10 @@ enum {
 	EVICT_AHEAD_SHARE = 64, /* but of a small store no more than this part. */
 };
 
+/* Of the pages that are free, one that goes may take so many first: a leaf of each of its tables.
+ */
+enum { EVICT_TAKES = 4 };
+
 /* Where body files linger all the same, this part of the store may do so, for those that come
  * meanwhile to find room. */
 enum { EVICT_LINGER_SHARE = 32 };
@@ -130,7 +134,7 @@ evict_turn(struct evict_batch *b, enum evict_half half, uint64_t pages)
 	uint64_t number, before = c->state.doomed_bytes;
 	int rc = 0;
 
-	while (rc == 0 && b->looks < EVICT_LOOKS && c->freed + b->gone < EVICT_FREED) {
+	while (rc == 0 && b->looks < EVICT_LOOKS && c->freed + b->gone < b->most) {
 		uint64_t files = (c->state.doomed_bytes - before) / c->store->page_bytes;
 		uint64_t done = c->freed + c->trashed + b->gone + files;
 		if (done >= pages)
@@ -146,8 +150,11 @@ evict_turn(struct evict_batch *b, enum evict_half half, uint64_t pages)
 int
 evict_begin(struct store *s, struct evict_batch *b)
 {
-	*b = (struct evict_batch){ .now_s = clock_wall_s() };
-	return change_begin(s, &b->change);
+	*b = (struct evict_batch){ .now_s = clock_wall_s(), .most = EVICT_FREED };
+	int rc = change_begin(s, &b->change);
+	if (s->headroom.is_full && b->change.page_spare / EVICT_TAKES < b->most)
+		b->most = (unsigned)(b->change.page_spare / EVICT_TAKES);
+	return rc;
 }
 
 int
@@ -177,7 +184,7 @@ static struct evict_need
 evict_ask(const struct store *s, const struct store_job *job)
 {
 	uint64_t names = job->key.bytes.len + job->variant.len + job->tags.len + job->vary.len;
-	uint64_t most = s->size_bytes / 2 / s->page_bytes;
+	uint64_t most = room_most(s) / 2;
 	struct evict_need need = { 0, 0 };
 	bool file = bodyfile_is_for(s, job);
 
@@ -189,23 +196,25 @@ evict_ask(const struct store *s, const struct store_job *job)
 		need.file_bytes = bodyfile_blocks(job->body.len);
 	if (job->kind == STORE_JOB_SPILL)
 		need = (struct evict_need){ 1, bodyfile_blocks(job->body.len) };
-	bool hopeless = need.pages > most || need.file_bytes > most * s->page_bytes;
+	bool hopeless = need.pages > most || need.file_bytes > s->size_bytes / 2;
 	return hopeless ? (struct evict_need){ 0, 0 } : need;
 }
 
+/* What the first few would store together, of a quarter of the store at most, and how many these
+ * are: one at least. */
 static struct evict_need
-evict_sum(const struct store *s, const struct store_job *job, size_t n)
+evict_sum(const struct store *s, const struct store_job *job, size_t *n)
 {
-	uint64_t most = s->size_bytes / 4 / s->page_bytes;
+	uint64_t most = room_most(s) / 4, most_bytes = s->size_bytes / 4;
 	struct evict_need sum = { 0, 0 };
 
-	for (size_t i = 0; i < n; i++, job = job->next) {
+	for (size_t i = 0; i < *n; i++, job = job->next) {
 		struct evict_need one = evict_ask(s, job);
-		/* The rest of the batch takes what it finds. */
-		if (i > 0 && sum.pages + one.pages + sum.file_bytes / s->page_bytes > most)
-			break;
-		sum.pages += one.pages;
-		sum.file_bytes += one.file_bytes;
+		uint64_t pages = sum.pages + one.pages, bytes = sum.file_bytes + one.file_bytes;
+		if (i > 0 && (pages > most || pages * s->page_bytes + bytes > most_bytes))
+			*n = i;
+		else
+			sum = (struct evict_need){ pages, bytes };
 	}
 	return sum;
 }
@@ -240,7 +249,7 @@ evict_sweep(struct store *s)
 static uint64_t
 evict_ahead(const struct store *s)
 {
-	uint64_t share = s->size_bytes / s->page_bytes / EVICT_AHEAD_SHARE;
+	uint64_t share = room_most(s) / EVICT_AHEAD_SHARE;
 
 	return share < EVICT_AHEAD ? share : EVICT_AHEAD;
 }
@@ -251,12 +260,29 @@ evict_is_met(const struct change *c, const struct evict_need *need)
 	return c->page_room >= need->pages && c->file_room >= need->file_bytes;
 }
 
+/* All that files of entries could have: where the disk is full, less than the cap. */
+static uint64_t
+evict_files_most(const struct change *c)
+{
+	return c->file_room + c->state.file_bytes + c->state.doomed_bytes;
+}
+
+/* On a small disk too, a file of half of what there is for files is not worth all the others. */
+static bool
+evict_is_hopeless(const struct change *c, const struct evict_need *need)
+{
+	uint64_t spilled = c->store->spilled_bytes;
+
+	return need->file_bytes > c->file_room &&
+	       need->file_bytes + spilled > (evict_files_most(c) + spilled) / 2;
+}
+
 /* Pages of files that are still to go: those of entries that went only wait to be unlinked. */
 static uint64_t
 evict_files_lacking(const struct change *c, const struct evict_need *need)
 {
 	const struct store *s = c->store;
-	uint64_t ahead = s->share_bodies ? s->size_bytes / EVICT_LINGER_SHARE : 0;
+	uint64_t ahead = s->share_bodies ? evict_files_most(c) / EVICT_LINGER_SHARE : 0;
 	uint64_t have = c->file_room + c->state.doomed_bytes;
 	bool lacks = need->file_bytes > 0 && need->file_bytes + ahead > have;
 
@@ -297,12 +323,14 @@ evict_step(struct store *s, const struct evict_need *need, bool first)
 
 	if (rc != 0)
 		return rc;
+	if (need->file_bytes > 0)
+		room_measure_disk(c);
 	bool met = evict_is_met(c, need);
 	if (met && evict_files_lacking(c, need) == 0) {
 		change_abort(c);
 		return 1;
 	}
-	if (c->held_back)
+	if (c->held_back || evict_is_hopeless(c, need))
 		return evict_end(&b, -ENOSPC);
 	if (!met && first && c->state.doomed_bytes + s->aside_bytes > 0) {
 		change_abort(c);
@@ -337,7 +365,10 @@ evict_has_room(struct store *s, const struct evict_need *need)
 	bool is_met = meta_read(s, c.txn, &c.state) == 0;
 	if (is_met) {
 		room_measure(&c);
-		is_met = evict_is_met(&c, need) && evict_files_lacking(&c, need) == 0;
+		if (need->file_bytes > 0)
+			room_measure_disk(&c);
+		is_met = evict_is_met(&c, need) && evict_files_lacking(&c, need) == 0 &&
+			 (s->headroom.is_full || headroom_is_there(s));
 	}
 	mdb_txn_abort(c.txn);
 	return is_met;
@@ -352,25 +383,27 @@ evict_measure_aside(struct store *s)
 	s->aside_known = true;
 }
 
-void
+size_t
 evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 {
 	struct store_job *job = first;
-	struct evict_need need = evict_sum(s, first, n);
+	struct evict_need need = evict_sum(s, first, &n);
 
 	for (size_t i = 0; i < n; i++, job = job->next)
 		job->file.rc = 0;
+	s->headroom.asked = need.pages;
 	if (need.pages == 0)
-		return;
+		return n;
 	evict_measure_aside(s);
 	if (evict_has_room(s, &need) || evict_make_room(s, &need) == 0)
-		return;
+		return n;
 	/* A file would take the room before its transaction could say that there is none. */
 	for (size_t i = 0; i < n; i++, first = first->next) {
 		struct evict_need one = evict_ask(s, first);
 		if (one.file_bytes > 0 && evict_make_room(s, &one) != 0)
 			first->file.rc = -ENOSPC;
 	}
+	return n;
 }
 
 /* LMDB uses what a transaction freed from the next but one on: this is the one between. */

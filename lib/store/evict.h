@@ -7,8 +7,10 @@
 /*
  * Make room for what these jobs would store, in small transactions of their own, and refuse those
  * (job->file.rc) whose body file finds none. Blocks on disk.
+ *
+ * Returns how many of them that was done for: what is too much for the store at a time comes after.
  */
-void evict_for_jobs(struct store *s, struct store_job *first, size_t n);
+size_t evict_for_jobs(struct store *s, struct store_job *first, size_t n);
 
 /*
  * One batch, whatever there is room for: the map turned out to be full. What went can be used by
@@ -45,6 +47,7 @@ enum evict_half { EVICT_PAGES, EVICT_FILES };
 struct evict_batch {
 	struct change change;
 	int64_t now_s;
+	unsigned most; /* Pages that it may free, about. */
 	unsigned looks, gone, living, dead;
 };
 

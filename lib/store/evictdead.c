@@ -52,7 +52,7 @@ evictdead_remove(struct store *s, const uint64_t *dead, size_t n)
 		return rc;
 	if (b.change.held_back)
 		return evict_end(&b, -ENOSPC);
-	for (size_t i = 0; rc == 0 && i < n && b.change.freed + b.gone < EVICT_FREED; i++) {
+	for (size_t i = 0; rc == 0 && i < n && b.change.freed + b.gone < b.most; i++) {
 		uint64_t number = dead[i];
 		rc = evict_seek(s, b.change.txn, evict_half_of(number), &number, &name);
 		if (rc == 0 && number == dead[i])
@@ -72,7 +72,7 @@ evictdead_is_worth_it(const struct store *s, MDB_txn *txn)
 	if (meta_read(s, txn, &state) != 0)
 		return false;
 	uint64_t used = tables_pages(s, txn) * s->page_bytes + state.file_bytes;
-	return used > s->size_bytes / 4 * 3;
+	return s->headroom.is_full || used > s->size_bytes / 4 * 3;
 }
 
 bool

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { HEALTH_DISK_MIN = 1 << 20, HEALTH_MINUTE_MS = 60000, HEALTH_PATH_MAX = 4096 };
@@ -76,11 +75,8 @@ health_write_begins(struct store *s)
 int
 health_commit_error(const struct store *s, int rc)
 {
-	struct statvfs disk;
-
 	rc = store_error(rc);
-	if (rc == -EIO && statvfs(s->path, &disk) == 0 &&
-	    (uint64_t)disk.f_bavail * disk.f_frsize < HEALTH_DISK_MIN)
+	if (rc == -EIO && (s->headroom.is_full || headroom_disk(s) < HEALTH_DISK_MIN))
 		return -ENOSPC;
 	return rc;
 }

@@ -15,6 +15,9 @@ enum { ROOM_RESERVE_PAGES = 1024, ROOM_RESERVE_SHARE = 50, ROOM_RESERVE_MOST = 8
 /* What the tables have once taken, files never get: a part of the disk is theirs from the start. */
 enum { ROOM_FILES_SHARE = 8 };
 
+/* What of the disk is left to data.mdb by those who write body files. */
+enum { ROOM_DISK_BYTES = 1 << 19 };
+
 /* Pages that a transaction touches on the way to an entry, at most: a path in each of four tables.
  */
 enum { ROOM_PATH_PAGES = 16 };
@@ -108,6 +111,12 @@ room_minus(uint64_t a, uint64_t b)
 	return a > b ? a - b : 0;
 }
 
+uint64_t
+room_most(const struct store *s)
+{
+	return s->headroom.is_full ? s->headroom.pages : s->size_bytes / s->page_bytes;
+}
+
 /* How long data.mdb may grow, less what its transactions need to turn over. */
 static uint64_t
 room_tables(const struct store *s, uint64_t pages, uint64_t files)
@@ -118,32 +127,77 @@ room_tables(const struct store *s, uint64_t pages, uint64_t files)
 	return room_minus(pages, (files > kept ? files : kept) + room_reserve(pages));
 }
 
+/* Where the disk is full: at least what there was ahead when it became so. */
+static uint64_t
+room_reserve_of(const struct store *s)
+{
+	uint64_t pages = room_most(s), reserve = room_reserve(pages);
+
+	if (s->headroom.is_full && reserve < HEADROOM_PAGES)
+		reserve = HEADROOM_PAGES < pages / 2 ? HEADROOM_PAGES : pages / 2;
+	return reserve;
+}
+
+/* Where data.mdb may grow no more, for the disk is full or files have the rest, a part of what it
+ * has stays free instead. */
+static uint64_t
+room_bound(const struct store *s, uint64_t bound, uint64_t taken, uint64_t reserve)
+{
+	uint64_t pages = s->size_bytes / s->page_bytes;
+
+	if (taken > bound + reserve)
+		bound = room_minus(taken, reserve) < pages ? room_minus(taken, reserve) : pages;
+	uint64_t most = room_minus(room_most(s), reserve);
+	return bound < most ? bound : most;
+}
+
+/* Bytes that files may have beside a data.mdb of so many pages, and what it is to have beyond. */
+static uint64_t
+room_files(const struct store *s, uint64_t pages, uint64_t files, uint64_t taken)
+{
+	uint64_t tables = taken + room_reserve(pages);
+
+	if (tables < s->headroom.pages)
+		tables = s->headroom.pages;
+	return room_minus(pages, files + tables) * s->page_bytes;
+}
+
 void
 room_measure(struct change *c)
 {
 	const struct store *s = c->store;
-	uint64_t pages = s->size_bytes / s->page_bytes, reserve = room_reserve(pages);
+	uint64_t pages = s->size_bytes / s->page_bytes, reserve = room_reserve_of(s);
 	uint64_t files =
 	    (c->state.file_bytes + c->state.doomed_bytes + spilled_sum(s) + s->aside_bytes) /
 	    s->page_bytes;
-	uint64_t live = tables_pages(s, c->txn), bound = room_tables(s, pages, files);
+	uint64_t live = tables_pages(s, c->txn);
 	MDB_envinfo info;
 	int dead = 0;
 
 	mdb_env_info(s->env, &info);
 	uint64_t taken = info.me_last_pgno + 1;
-	/* Where the file may grow no more, a part of what it has must stay free instead. */
-	if (taken > bound + reserve)
-		bound = room_minus(taken, reserve) < pages ? room_minus(taken, reserve) : pages;
+	uint64_t bound = room_bound(s, room_tables(s, pages, files), taken, reserve);
 	/* More than this changes nothing. */
 	uint64_t most = room_minus(bound, live) + reserve;
 	uint64_t held = room_held(s, info.me_last_txnid, most);
 	if (held > reserve / 2 && mdb_reader_check(s->env, &dead) == 0 && dead > 0)
 		held = room_held(s, info.me_last_txnid, most);
 	c->page_room = room_minus(bound, live + held);
+	c->page_spare = room_minus(room_most(s), live + held);
 	c->held_back = held > reserve / 2 && live + held > bound + reserve / 4;
-	c->file_room = room_minus(pages, files + reserve + (taken > live ? taken : live));
-	c->file_room *= s->page_bytes;
+	/* To make room takes room, and where the disk is full that must never be the last. */
+	if (s->headroom.is_full && c->page_spare < HEADROOM_PAGES / 2)
+		c->held_back = true;
+	c->file_room = room_files(s, pages, files, taken > live ? taken : live);
+}
+
+void
+room_measure_disk(struct change *c)
+{
+	uint64_t room = room_minus(headroom_disk(c->store), ROOM_DISK_BYTES);
+
+	if (c->file_room > room)
+		c->file_room = room;
 }
 
 uint64_t

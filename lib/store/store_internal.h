@@ -5,6 +5,7 @@
 
 #include "store/backlog.h"
 #include "store/brink.h"
+#include "store/headroom.h"
 #include "store/health.h"
 #include "store/inspect.h"
 #include "store/owner.h"
@@ -65,6 +66,7 @@ struct store {
 	uint64_t spilled_bytes; /* In files that have no entry yet. */
 	uint64_t aside_bytes;   /* Of the store that was set aside; 0 before aside_known. */
 	bool aside_known;
+	struct headroom headroom;
 	/* The thread that opens, looks after it and closes. */
 	struct inspection_walk walk;
 	pthread_t writer;
@@ -130,10 +132,11 @@ struct change {
 	struct meta_state state, before;
 	bool durable; /* Something in it will be acknowledged: the commit is synced. */
 	bool committed;
-	uint64_t freed;     /* Pages, about: few enough that the list of them fits one page. */
-	uint64_t trashed;   /* Chunks that the trash will delete. */
-	uint64_t page_room; /* Pages that entries may still take. */
-	uint64_t file_room; /* Bytes that body files may still take. */
+	uint64_t freed;      /* Pages, about: few enough that the list of them fits one page. */
+	uint64_t trashed;    /* Chunks that the trash will delete. */
+	uint64_t page_room;  /* Pages that entries may still take; */
+	uint64_t page_spare; /* and that whatever makes room may. */
+	uint64_t file_room;  /* Bytes that body files may still take. */
 	bool held_back; /* Nor does it make room if entries go: a reader that stopped may still read
 			   them. */
 	uint64_t deflated_rows; /* As committed. */
@@ -152,8 +155,14 @@ int meta_switch(struct change *c, const char *bloat, bool enable) NODISCARD;
 
 /* ---- room.c: what is left under the cap ------------------------------------------------------ */
 
-/* Set c->page_room, c->file_room and c->held_back. */
+/* Set what `c` says of room. */
 void room_measure(struct change *c);
+
+/* Where files are still to be written: c->file_room is at most what the disk has. */
+void room_measure_disk(struct change *c);
+
+/* Pages that the tables can ever have: fewer where the disk is full. */
+uint64_t room_most(const struct store *s);
 
 /* Pages that an entry of so many bytes may take. Thread-safe: pure. */
 uint64_t room_pages(uint64_t bytes);

@@ -45,19 +45,21 @@ writer_run_each(struct store *s, struct store_job *first, size_t n)
 static void
 writer_run_lone(struct store *s, struct store_job *job)
 {
-	evict_for_jobs(s, job, 1);
+	(void)evict_for_jobs(s, job, 1);
 	spill_run(s, job);
 	jobs_account(s, job);
 	backlog_finish(&s->backlog, job);
 }
 
-static void
-writer_run(struct writer *w, struct store_job *first, size_t n)
+/* As many as find room together. Returns the next. */
+static struct store_job *
+writer_run_some(struct writer *w, struct store_job *first, size_t *left)
 {
 	struct store *s = w->store;
+	size_t n = evict_for_jobs(s, first, *left);
 	struct change end;
 
-	evict_for_jobs(s, first, n);
+	*left -= n;
 	bodyfile_prepare(s, first, n);
 	int rc = jobs_run(s, first, n, &end);
 	if (rc != 0 && n > 1 && !end.committed)
@@ -71,6 +73,14 @@ writer_run(struct writer *w, struct store_job *first, size_t n)
 		backlog_finish(&s->backlog, first);
 		first = next;
 	}
+	return first;
+}
+
+static void
+writer_run(struct writer *w, struct store_job *jobs, size_t n)
+{
+	while (n > 0)
+		jobs = writer_run_some(w, jobs, &n);
 }
 
 static void
@@ -182,7 +192,7 @@ store_do(struct store *s, struct store_job *job)
 	int rc;
 
 	job->next = NULL;
-	evict_for_jobs(s, job, 1);
+	(void)evict_for_jobs(s, job, 1);
 	if (backlog_is_lone(job->kind)) {
 		spill_run(s, job);
 		jobs_account(s, job);

@@ -226,6 +226,22 @@ class Injected(ShimCase):
     def test_a_disk_that_becomes_full_within_a_write(self):
         self.assert_fills("short", "store-full", 200)
 
+    def padding(self, path):
+        return "x" * 30000 if "long" in path else ""
+
+    # Nothing but who asks for blocks tells of it.
+    def test_a_quota_that_is_used_up_is_a_full_store(self):
+        for i in range(20):
+            self.store_page(f"long{i}")
+        with self.ordeal() as ordeal:
+            self.disk.break_with("quota")
+            for i in range(60):
+                self.store_page(f"long{i}")
+            self.assertGreater(self.site.metric("evicted"), 20)
+            ordeal.mend(self.disk.mend)
+        self.assertEqual(self.site.metric("store_errors"), 0)
+        self.assert_mended()
+
     def test_a_disk_that_became_read_only_in_use(self):
         self.assert_fills("erofs", "store-readonly", 503)
 
@@ -359,14 +375,45 @@ class Mounts(FaultCase):
         self.unmount()
 
     def padding(self, path):
-        return "x" * 30000 if "long" in path else ""
+        return "x" * (30000 if "long" in path else 400000 if "file" in path else 0)
 
-    def test_a_full_disk(self):
+    def begin_on_a_disk_of(self, kib):
         self.site.doryd.stop()
         shutil.rmtree(self.store)
         os.mkdir(self.store, 0o700)
-        self.mount("-t", "tmpfs", "-o", "size=3M,mode=0700", "none", self.store)
+        self.mount("-t", "tmpfs", "-o", f"size={kib}k,mode=0700", "none", self.store)
         self.site.restart()
+
+    def assert_stored(self, path):
+        self.get(path)
+        wait_until(lambda: "hit" in self.get(path).cache_status, f"a hit on {path}", ANSWER_S)
+
+    # What decides is how many blocks are left where the disk turns out to be full: any number.
+    def test_a_disk_of_any_size_that_is_full_is_a_full_store(self):
+        for kib in range(1500, 3500, 130):
+            with self.subTest(kib=kib):
+                self.begin_on_a_disk_of(kib)
+                for i in range(100):
+                    self.assert_stored(f"long{i}")
+                self.assertGreater(self.site.metric("evicted"), 10)
+                self.assertEqual(self.site.metric("store_errors"), 0)
+                self.assertEqual(self.deflate_status("page(long99)"), 200)
+                self.assert_fetched(self.get("long99"))
+                self.assertNotIn("forgotten", self.site.doryd.output())
+                self.unmount()
+
+    def test_a_disk_full_of_body_files_is_a_full_store(self):
+        self.begin_on_a_disk_of(9000)
+        for kind in ("file", "long", "file"):
+            before = self.site.metric("evicted")
+            for i in range(60):
+                self.assert_stored(f"{kind}{i}")
+            self.assertGreater(self.site.metric("evicted"), before + 20)
+        self.assertEqual(self.site.metric("store_errors"), 0)
+        self.unmount()
+
+    def test_a_full_disk(self):
+        self.begin_on_a_disk_of(3072)
         with self.ordeal() as ordeal:
             for i in range(200):
                 self.get(f"long{i}")

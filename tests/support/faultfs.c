@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -19,17 +20,18 @@
 /*
  * FAULTFS names a file with one word in it, or none: "enospc", "erofs" and "eio" make data writes
  * fail, "short" cuts them in half and says that the disk is full, "sync" makes fdatasync and fsync
- * fail, "meta" makes writes to the first two pages fail, "stuck" has writes wait. All these are
- * about data.mdb. Of body files "bodies" makes writes fail for want of room, "body-eio" for another
- * reason, "body-sync" their syncs, "unreadable" reads; "hang" has writes wait. "nfs" has every disk
- * be one of another machine; with "boot" each process runs on a kernel of its own, as after a power
- * cut. Without the file all is well.
+ * fail, "meta" makes writes to the first two pages fail, "stuck" has writes wait, "quota" grants no
+ * more blocks than it has. All these are about data.mdb. Of body files "bodies" makes writes fail
+ * for want of room, "body-eio" for another reason, "body-sync" their syncs, "unreadable" reads;
+ * "hang" has writes wait. "nfs" has every disk be one of another machine; with "boot" each process
+ * runs on a kernel of its own, as after a power cut. Without the file all is well.
  */
 enum {
 	FAULTFS_WORD = 16,
 	FAULTFS_META_BYTES = 8192,
 	FAULTFS_HANG_US = 2000,
 	FAULTFS_NFS = 0x6969,
+	FAULTFS_BLOCK = 512,
 };
 
 static bool
@@ -63,6 +65,15 @@ faultfs_kind(int fd)
 	return strstr(path, "/store/bodies/") != NULL ? FAULTFS_BODY : FAULTFS_OTHER;
 }
 
+/* Has it no block there? It has no holes. */
+static bool
+faultfs_has_none(int fd, off_t at)
+{
+	struct stat st;
+
+	return fstat(fd, &st) != 0 || at >= (off_t)st.st_blocks * FAULTFS_BLOCK;
+}
+
 /* Returns the error that a write there ends in; 0: none. */
 static int
 faultfs_write(int fd, off_t at)
@@ -73,6 +84,8 @@ faultfs_write(int fd, off_t at)
 			usleep(FAULTFS_HANG_US);
 		if (faultfs_is("enospc"))
 			return ENOSPC;
+		if (faultfs_is("quota") && faultfs_has_none(fd, at))
+			return EDQUOT;
 		if (faultfs_is("erofs"))
 			return EROFS;
 		return faultfs_is("eio") || (at < FAULTFS_META_BYTES && faultfs_is("meta")) ? EIO
@@ -208,18 +221,29 @@ fsync(int fd)
 	return real(fd);
 }
 
-#define FAULTFS_DISK_AS(function, word, field, value)                                              \
-	int function(const char *path, struct function *out)                                       \
+int
+fallocate64(int fd, int mode, off64_t at, off64_t len)
+{
+	static int (*real)(int, int, off64_t, off64_t);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "fallocate64");
+	errno = faultfs_kind(fd) == FAULTFS_TABLES && faultfs_is("quota") ? EDQUOT : 0;
+	return errno != 0 ? -1 : real(fd, mode, at, len);
+}
+
+#define FAULTFS_DISK_AS(function, kind, of, word, field, value)                                    \
+	int function(of, struct kind *out)                                                         \
 	{                                                                                          \
-		static int (*real)(const char *, struct function *);                               \
+		static int (*real)(of, struct kind *);                                             \
 		if (real == NULL)                                                                  \
 			*(void **)&real = dlsym(RTLD_NEXT, #function);                             \
-		int rc = real(path, out);                                                          \
+		int rc = real(disk, out);                                                          \
 		if (rc == 0 && faultfs_is(word))                                                   \
 			out->field = value;                                                        \
 		return rc;                                                                         \
 	}
-FAULTFS_DISK_AS(statfs, "nfs", f_type, FAULTFS_NFS)
-FAULTFS_DISK_AS(statfs64, "nfs", f_type, FAULTFS_NFS)
-FAULTFS_DISK_AS(statvfs, "short", f_bavail, 0)
-FAULTFS_DISK_AS(statvfs64, "short", f_bavail, 0)
+FAULTFS_DISK_AS(statfs, statfs, const char *disk, "nfs", f_type, FAULTFS_NFS)
+FAULTFS_DISK_AS(statfs64, statfs64, const char *disk, "nfs", f_type, FAULTFS_NFS)
+FAULTFS_DISK_AS(fstatvfs, statvfs, int disk, "short", f_bavail, 0)
+FAULTFS_DISK_AS(fstatvfs64, statvfs64, int disk, "short", f_bavail, 0)

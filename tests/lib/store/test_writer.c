@@ -1,7 +1,5 @@
 /* test_writer.c -- The writer does every job once, deflates first, within its bounds. */
-#include "shelf.h"
-
-#include "base/clock.h"
+#include "fill.h"
 
 #include <semaphore.h>
 
@@ -226,6 +224,32 @@ START_TEST(one_insert_too_many_does_not_cost_the_others_their_place)
 }
 END_TEST
 
+/* In a full store, where a batch of all of them would take more than is made free at a time. */
+START_TEST(a_batch_too_large_for_the_store_is_stored_in_parts)
+{
+	struct shelf *f = fill_shelf(0);
+	struct counter c;
+	struct store_job hold, jobs[24];
+	char key[20];
+	for (int i = 0; i < 60; i++)
+		ck_assert_int_eq(fill_put(f, i, (size_t)5 * BODY, 0), 0);
+	store_read_end(f->reader);
+	counter_init(&c);
+	ck_assert_int_eq(store_writer_start(f->store), 0);
+	writer_hold(f, &hold, &c);
+	for (size_t i = 0; i < COUNT(jobs); i++) {
+		snprintf(key, sizeof(key), "p/%zu", 100 + i);
+		jobs[i] = counted(
+		    shelf_insert_job(f, key, shelf_bytes(f, (size_t)5 * BODY, (unsigned)i)), &c);
+		ck_assert_int_eq(store_submit(f->store, &jobs[i]), 0);
+	}
+	sem_post(&c.go);
+	counter_wait(&c, 1 + (int)COUNT(jobs));
+	ck_assert_int_eq(c.ok, 1 + (int)COUNT(jobs));
+	shelf_free(f);
+}
+END_TEST
+
 /* ---- Threads that read while others write: what was acknowledged is seen at once. ---- */
 
 enum { RACE_ROUNDS = 400, RACE_READERS = 3 };
@@ -425,6 +449,7 @@ main(void)
 	tcase_add_test(tests, the_queue_has_bounds_in_jobs_and_bytes);
 	tcase_add_test(tests, closing_finishes_what_waits);
 	tcase_add_test(tests, without_a_writer_closing_cancels_what_waits);
+	tcase_add_test(tests, a_batch_too_large_for_the_store_is_stored_in_parts);
 	tcase_add_test(tests, one_insert_too_many_does_not_cost_the_others_their_place);
 	tcase_add_test(tests, no_reader_sees_alive_what_an_acknowledged_deflate_killed);
 	tcase_add_test(tests, every_write_transaction_shows_that_the_store_is_busy);
