@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 /* What lease.h says of it. For lease.c only. */
-enum { LEASE_SLOTS = 13653, LEASE_PROCESSES = 1024 }; /* 644 KiB in all. */
+enum { LEASE_SLOTS = 16384, LEASE_PROCESSES = 1024 };
 enum { LEASE_TAG_SHIFT = 32, LEASE_PROCESS_SHIFT = 22, LEASE_ALONE_SHIFT = 6 };
 enum { LEASE_SERIAL_MASK = (1 << LEASE_PROCESS_SHIFT) - 1 };
 
