@@ -127,82 +127,6 @@ fetch_on_upload(char *out, size_t size, size_t n, void *context)
 	return (size_t)got;
 }
 
-/*
- * A line for libcurl, which reads such a list and leaves it alone: it goes with the arena, where
- * curl_slist_append() would allocate twice a line. `line` lives as long; NULL: out of memory.
- */
-static struct curl_slist *
-fetch_line_new(struct fetch *f, const char *line)
-{
-	struct curl_slist *item =
-	    line == NULL ? NULL : arena_alloc(&f->arena, sizeof(struct curl_slist));
-
-	if (item != NULL)
-		*item = (struct curl_slist){ .data = (char *)(uintptr_t)line };
-	return item;
-}
-
-static int
-fetch_add_line(struct fetch *f, const char *line, struct curl_slist ***end)
-{
-	struct curl_slist *item = fetch_line_new(f, line);
-
-	if (item == NULL)
-		return -ENOMEM;
-	**end = item;
-	*end = &item->next;
-	return 0;
-}
-
-/*
- * libcurl's own Accept, Content-Type and Expect are switched off: a fetch carries what it was
- * given. libcurl looks through the list for each field that it might add, and sends a line letter
- * by letter: it gets one, of all fields. How a body is sent is its own to say, and what is said of
- * a body is for it to see.
- */
-static int
-fetch_make_fields(struct fetch *f)
-{
-	static const char *const looked_for[] = {
-		"Host:", "Accept:", "Content-Type:", "Expect:", "User-Agent:"
-	};
-	/* One whose only value is empty would not be sent. */
-	bool one = f->order.body_bytes == FETCH_NO_BODY && f->order.fields.n > 1;
-	struct curl_slist **end = &f->fields;
-	const char *lines = NULL;
-	int rc = one ? fetch_order_lines(&f->order, &f->arena, &lines) : 0;
-
-	for (size_t i = 0; rc == 0 && i < COUNT(looked_for); i++)
-		rc = fetch_add_line(f, looked_for[i], &end);
-	if (rc == 0 && one)
-		return fetch_add_line(f, lines, &end);
-	for (size_t i = 0; rc == 0 && i < f->order.fields.n; i++)
-		rc = fetch_add_line(f, fetch_order_line(&f->order, i, &f->arena), &end);
-	return rc;
-}
-
-static void
-fetch_set_method(struct fetch *f, const char *method)
-{
-	bool head = slice_equal(f->order.method, SLICE("HEAD"));
-	/* For libcurl an upload is a PUT, whatever was said before: a HEAD goes without its body.
-	 */
-	bool upload = f->order.body_bytes != FETCH_NO_BODY && !head;
-
-	curl_easy_setopt(f->easy, CURLOPT_HTTPGET, 1L);
-	curl_easy_setopt(f->easy, CURLOPT_NOBODY, head ? 1L : 0L);
-	if (upload) {
-		curl_easy_setopt(f->easy, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(f->easy, CURLOPT_INFILESIZE_LARGE,
-		    (curl_off_t)(f->order.body_bytes < 0 ? -1 : f->order.body_bytes));
-	}
-	curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, head ? NULL : method);
-	/* libcurl sends a request again when a kept connection turns out dead: unsafe ones must not
-	 * be. */
-	bool again = (!upload && http_method_is_safe(f->order.method)) || fault_is("fresh");
-	curl_easy_setopt(f->easy, CURLOPT_FRESH_CONNECT, again ? 0L : 1L);
-}
-
 /* Returns 0; -EHOSTUNREACH where the backend's name was never found; -EAGAIN while that is being
  * looked up; -ENOMEM. */
 static int
@@ -223,12 +147,9 @@ fetch_set_address(struct fetch *f)
 	case RESOLVER_UNKNOWN:
 		return -EHOSTUNREACH;
 	case RESOLVER_KNOWN:
-		f->address = fetch_line_new(f, address);
-		if (f->address == NULL)
-			return -ENOMEM;
-		break;
+		f->address = handle_line(&f->arena, address);
+		return f->address == NULL ? -ENOMEM : 0;
 	}
-	curl_easy_setopt(f->easy, CURLOPT_RESOLVE, f->address);
 	return 0;
 }
 
@@ -282,22 +203,9 @@ fetch_begin(struct fetch *f)
 	timer_clear(&f->origin->worker->timers, &f->ask_name);
 	if (rc != 0)
 		return rc;
-	char *url = fetch_order_url(&f->order, f->url, &f->arena);
-	char *method = arena_copy(&f->arena, f->order.method);
-
-	if (url == NULL || method == NULL)
-		return -ENOMEM;
-	curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f);
-	curl_easy_setopt(f->easy, CURLOPT_PREREQDATA, f);
-	curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, f);
-	curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, f);
-	curl_easy_setopt(f->easy, CURLOPT_READDATA, f);
-	curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->fields);
-	curl_easy_setopt(f->easy, CURLOPT_UNIX_SOCKET_PATH, backend->socket);
-	curl_easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)backend->connect_timeout_ms);
-	fetch_set_method(f, method);
-	if (curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
-		return -EINVAL;
+	rc = handle_tell(f);
+	if (rc != 0)
+		return rc;
 	f->answer = (struct answer){ .arena = &f->arena };
 	f->limit_ms =
 	    backend->connect_timeout_ms + backend->first_byte_timeout_ms - f->order.waited_ms;
@@ -316,7 +224,7 @@ fetch_free(struct fetch *f)
 	timer_clear(&o->worker->timers, &f->deadline);
 	timer_clear(&o->worker->timers, &f->resume);
 	timer_clear(&o->worker->timers, &f->ask_name);
-	origin_give_handle(o, f->easy, f->clean);
+	handle_give(o, f->easy, f->clean);
 	arena_fini(&f->arena);
 	free(f);
 }
@@ -457,11 +365,13 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	f->deadline.fire = fetch_late;
 	f->resume.fire = fetch_go_on;
 	f->ask_name.fire = fetch_ask_name;
-	f->easy = origin_take_handle(o);
+	f->easy = handle_take(o);
 	if (f->easy != NULL)
 		rc = fetch_order_copy(order, &f->arena, &f->order);
 	if (rc == 0)
-		rc = fetch_make_fields(f);
+		rc = fetch_order_target(&f->order, &f->arena, &f->target);
+	if (rc == 0)
+		rc = handle_make_fields(f);
 	if (rc == 0)
 		rc = fetch_begin(f);
 	if (rc != 0) {

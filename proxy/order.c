@@ -1,4 +1,5 @@
 /* order.c -- What to fetch, copied and spelled for the wire. */
+#include "http/chars.h"
 #include "origin.h"
 
 #include <errno.h>
@@ -56,17 +57,28 @@ order_join(const struct slice *parts, size_t n, struct arena *arena)
 	return text;
 }
 
-char *
-fetch_order_url(const struct fetch_order *order, size_t which, struct arena *arena)
+/* It was read as a path and a query, and is nothing else: libcurl sends what it is given. */
+static bool
+order_is_target(struct slice s)
 {
-	struct slice base = slice_of(order->backend->urls.items[which].text);
+	for (size_t i = 0; i < s.len; i++) {
+		if (chars_is_control(s.at[i]) || s.at[i] == ' ' || s.at[i] == '#')
+			return false;
+	}
+	return true;
+}
 
-	while (base.len > 0 && base.at[base.len - 1] == '/')
-		base.len--;
-	const struct slice parts[] = { base, order->path,
+int
+fetch_order_target(const struct fetch_order *order, struct arena *arena, char **out)
+{
+	const struct slice parts[] = { order->path,
 		order->query.at == NULL ? SLICE("") : SLICE("?"), order->query };
 
-	return order_join(parts, COUNT(parts), arena);
+	if (order->path.len == 0 || order->path.at[0] != '/' || !order_is_target(order->path) ||
+	    !order_is_target(order->query))
+		return -EINVAL;
+	*out = order_join(parts, COUNT(parts), arena);
+	return *out == NULL ? -ENOMEM : 0;
 }
 
 char *

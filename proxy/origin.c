@@ -10,10 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { ORIGIN_IDLE_CONNECTIONS = 64, ORIGIN_BUFFER = 65536 };
-
-/* 8.1.1, as curl_version_info() has it. */
-enum { ORIGIN_UNFOLDS_SAFELY = 0x080101 };
+enum { ORIGIN_IDLE_CONNECTIONS = 64 };
 
 static void origin_socket_ready(struct watch *watch, uint32_t events);
 
@@ -110,7 +107,7 @@ origin_on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *as
 	return origin_watch_socket(o, s, events) == 0 ? 0 : -1;
 }
 
-static int
+int
 origin_on_close(void *context, curl_socket_t fd)
 {
 	struct origin *o = context;
@@ -138,7 +135,7 @@ origin_socket_ready(struct watch *watch, uint32_t events)
 		origin_act(s->origin, s->fd, what);
 }
 
-/* ---- Handles --------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static int
 origin_on_timer(CURLM *multi, long wait_ms, void *context)
@@ -153,58 +150,7 @@ origin_on_timer(CURLM *multi, long wait_ms, void *context)
 	return 0;
 }
 
-/* What never changes: nothing of this machine's or of libcurl's own habits has a say in a fetch. */
-static CURL *
-origin_handle_new(struct origin *o)
-{
-	CURL *easy = curl_easy_init();
-
-	if (easy == NULL)
-		return NULL;
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
-	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-	/* See fetch_refuses_line(): only there, for later versions show trailers so too, as if they
-	 * were of the body. */
-	if (curl_version_info(CURLVERSION_NOW)->version_num < ORIGIN_UNFOLDS_SAFELY)
-		curl_easy_setopt(easy, CURLOPT_HEADER, 1L);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)ORIGIN_BUFFER);
-	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)ORIGIN_BUFFER);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, origin_on_close);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, o);
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, fetch_on_connected);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, fetch_on_header);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fetch_on_body);
-	curl_easy_setopt(easy, CURLOPT_READFUNCTION, fetch_on_upload);
-	return easy;
-}
-
-CURL *
-origin_take_handle(struct origin *o)
-{
-	return o->n_spare > 0 ? o->spare[--o->n_spare] : origin_handle_new(o);
-}
-
-void
-origin_give_handle(struct origin *o, CURL *easy, bool clean)
-{
-	if (!clean || easy == NULL || o->n_spare == ORIGIN_SPARE_HANDLES) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	/* What the fetch owned must not be looked at again. */
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
-	o->spare[o->n_spare++] = easy;
-}
+/* ---- Acting ---------------------------------------------------------------------------------- */
 
 static void
 origin_collect(struct origin *o)
@@ -289,8 +235,7 @@ origin_free(struct origin *o)
 {
 	if (o == NULL)
 		return;
-	while (o->n_spare > 0)
-		curl_easy_cleanup(o->spare[--o->n_spare]);
+	handle_drop_all(o);
 	curl_multi_cleanup(o->multi);
 	origin_reap(o);
 	free(o->sockets);

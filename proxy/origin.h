@@ -66,8 +66,15 @@ struct fetch_order {
  * memory. */
 int fetch_order_copy(
     const struct fetch_order *order, struct arena *arena, struct fetch_order *out) NODISCARD;
-char *fetch_order_url(const struct fetch_order *order, size_t which, struct arena *arena);
 char *fetch_order_line(const struct fetch_order *order, size_t field, struct arena *arena);
+
+/*
+ * Path and query, as they go into the request line.
+ *
+ * Returns: 0; -EINVAL: they would be more than that; -ENOMEM.
+ * Spec:    RFC 9112 section 3.2.1.
+ */
+int fetch_order_target(const struct fetch_order *order, struct arena *arena, char **out) NODISCARD;
 
 /*
  * All fields, a line each, but for the end of the last: what libcurl takes for one line.

@@ -1,4 +1,4 @@
-/* origin_state.h -- What a fetch and its driver are made of: for origin.c and fetch.c only. */
+/* origin_state.h -- What a fetch and its driver are made of: for origin.c, handle.c and fetch.c. */
 #ifndef DORY_PROXY_ORIGIN_STATE_H
 #define DORY_PROXY_ORIGIN_STATE_H
 
@@ -17,6 +17,14 @@ struct origin {
 	struct origin_socket *dead; /* Freed when the events at hand are done. */
 	CURL *spare[ORIGIN_SPARE_HANDLES];
 	unsigned n_spare;
+	struct origin_url *urls;
+	size_t n_urls;
+};
+
+/* One of a backend's urls, taken apart once: libcurl would do so for each fetch. */
+struct origin_url {
+	char *text;
+	CURLU *parsed;
 };
 
 struct origin_socket {
@@ -34,6 +42,7 @@ struct fetch {
 	struct arena arena;
 	struct answer answer;
 	CURL *easy;
+	char *target;
 	struct curl_slist *fields;
 	struct curl_slist *address; /* Of a named backend. */
 	struct timer deadline;      /* First byte, then between bytes; or the end. */
@@ -65,12 +74,29 @@ size_t fetch_on_upload(char *out, size_t size, size_t n, void *context);
 /* libcurl is done with it, one way or another. `f` is gone, or tries another address. */
 void fetch_finish(struct fetch *f, CURLcode code);
 
-/* ---- origin.c: handles, sockets, timers ---------------------------------------------------------
+/* ---- handle.c: what libcurl is told -----------------------------------------------------------
  */
 
 /* A handle for a fetch, used before or new; NULL if memory is out. */
-CURL *origin_take_handle(struct origin *o);
-void origin_give_handle(struct origin *o, CURL *easy, bool clean); /* NULL is fine. */
+CURL *handle_take(struct origin *o);
+void handle_give(struct origin *o, CURL *easy, bool clean); /* NULL is fine. */
+void handle_drop_all(struct origin *o);
+
+/*
+ * A line for libcurl, which reads such a list and leaves it alone: it goes with the arena, where
+ * curl_slist_append() would allocate twice a line. `line` lives as long; NULL: out of memory.
+ */
+struct curl_slist *handle_line(struct arena *arena, const char *line);
+
+/* The list of what the order's head has. Returns: 0; -EINVAL; -ENOMEM. */
+int handle_make_fields(struct fetch *f) NODISCARD;
+
+/* All of a fetch, at the url and address at hand. Returns: 0; -ENOMEM. */
+int handle_tell(struct fetch *f) NODISCARD;
+
+/* ---- origin.c: sockets, timers --------------------------------------------------------------- */
+
+int origin_on_close(void *context, curl_socket_t fd);
 
 /* Let libcurl act on a descriptor, or on time (CURL_SOCKET_TIMEOUT), and end what is done. */
 void origin_act(struct origin *o, curl_socket_t fd, int what);

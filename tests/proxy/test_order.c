@@ -7,36 +7,39 @@
 static struct arena order_arena;
 
 static const struct {
-	const char *base, *path, *query; /* query NULL: none. */
-	const char *want;
-} url_cases[] = {
-	{ "http://127.0.0.1:8000", "/", NULL, "http://127.0.0.1:8000/" },
-	{ "http://127.0.0.1:8000/", "/a/b", NULL, "http://127.0.0.1:8000/a/b" },
-	{ "http://app//", "/a", "x=1&y=%20", "http://app/a?x=1&y=%20" },
-	{ "https://app", "/a", "", "https://app/a?" },
-	{ "http://app", "//evil/x", NULL, "http://app//evil/x" },
-	{ "http://app", "/@evil", NULL, "http://app/@evil" },
-	{ "http://app", "/%3Fy=1", "?", "http://app/%3Fy=1??" },
+	const char *path, *query; /* query NULL: none. */
+	const char *want;         /* NULL: refused. */
+} target_cases[] = {
+	{ "/", NULL, "/" },
+	{ "/a/b", NULL, "/a/b" },
+	{ "/a", "x=1&y=%20", "/a?x=1&y=%20" },
+	{ "/a", "", "/a?" },
+	{ "//evil/x", NULL, "//evil/x" },
+	{ "/@evil", NULL, "/@evil" },
+	{ "/%3Fy=1", "?", "/%3Fy=1??" },
+	{ "/\xc3\xa4", "\xff", "/\xc3\xa4?\xff" },
+	{ "", NULL, NULL },
+	{ "a", NULL, NULL },
+	{ "*", NULL, NULL },
+	{ "/a b", NULL, NULL },
+	{ "/a\r\nx: y", NULL, NULL },
+	{ "/a", "b c", NULL },
+	{ "/a", "b\nx: y", NULL },
+	{ "/a", "b\x7f", NULL },
+	{ "/a#b", NULL, NULL },
+	{ "/a", "b#", NULL },
 };
 
-START_TEST(a_url_is_base_and_path_and_query)
+START_TEST(a_target_is_path_and_query_and_nothing_else)
 {
-	struct config_text base = { .text = url_cases[_i].base };
-	struct config_backend backend = { .urls = { .items = &base, .n = 1 } };
-	struct fetch_order order = { .backend = &backend,
-		.path = slice_of(url_cases[_i].path),
-		.query = slice_of(url_cases[_i].query) };
-	ck_assert_str_eq(fetch_order_url(&order, 0, &order_arena), url_cases[_i].want);
-}
-END_TEST
-
-START_TEST(each_url_of_a_backend_has_its_turn)
-{
-	struct config_text bases[] = { { .text = "http://one/" }, { .text = "http://two" } };
-	struct config_backend backend = { .urls = { .items = bases, .n = 2 } };
-	struct fetch_order order = { .backend = &backend, .path = SLICE("/a") };
-	ck_assert_str_eq(fetch_order_url(&order, 0, &order_arena), "http://one/a");
-	ck_assert_str_eq(fetch_order_url(&order, 1, &order_arena), "http://two/a");
+	struct fetch_order order = { .path = slice_of(target_cases[_i].path),
+		.query = slice_of(target_cases[_i].query) };
+	const char *want = target_cases[_i].want;
+	char *target = NULL;
+	int rc = fetch_order_target(&order, &order_arena, &target);
+	ck_assert_int_eq(rc, want == NULL ? -EINVAL : 0);
+	if (want != NULL)
+		ck_assert_str_eq(target, want);
 }
 END_TEST
 
@@ -152,8 +155,8 @@ main(void)
 {
 	TCase *tests = tcase_create("order");
 	tcase_add_checked_fixture(tests, NULL, order_teardown);
-	tcase_add_loop_test(tests, a_url_is_base_and_path_and_query, 0, COUNT(url_cases));
-	tcase_add_test(tests, each_url_of_a_backend_has_its_turn);
+	tcase_add_loop_test(
+	    tests, a_target_is_path_and_query_and_nothing_else, 0, COUNT(target_cases));
 	tcase_add_test(tests, a_field_is_a_line_that_libcurl_sends);
 	tcase_add_test(tests, all_fields_are_lines_of_one_text);
 	tcase_add_loop_test(tests, what_is_not_one_line_is_refused, 0, COUNT(no_line_cases));
