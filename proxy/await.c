@@ -164,6 +164,23 @@ await_other(struct flight *f, struct exchange *x)
 	return f->awaits;
 }
 
+/* Another stored it under this lease, and it was looked for in a snapshot of before. */
+static bool
+await_lacks_stored(const struct flight *f)
+{
+	return f->lease.word != 0 && f->lease.stored > f->snapshot;
+}
+
+bool
+await_refresh(struct flight *f)
+{
+	if (fault_is("refresh-stored"))
+		usleep(AWAIT_FAULT_US);
+	if (await_take(f) == LEASE_OTHER && !fault_is("refresh-lease"))
+		return false;
+	return !await_lacks_stored(f) || fault_is("refresh-stored");
+}
+
 static void
 await_look_anew(struct worker *worker, struct message *message)
 {
@@ -174,8 +191,7 @@ await_look_anew(struct worker *worker, struct message *message)
 bool
 await_came_late(struct flight *f, struct exchange *x)
 {
-	if (f->lease.word == 0 || x->came_late || f->lease.stored <= x->snapshot ||
-	    fault_is("lease-stored"))
+	if (x->came_late || !await_lacks_stored(f) || fault_is("lease-stored"))
 		return false;
 	x->came_late = true;
 	await_end(f);

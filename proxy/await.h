@@ -13,8 +13,7 @@ void await_learn_variant(struct exchange *x);
 
 /*
  * Ask for the lease of what f, a flight that others may join, is to fetch; one whose fetch a
- * deflate has overtaken is taken away from its owner. A refresh asks for it whether or not others
- * would wait: there is one at a time.
+ * deflate has overtaken is taken away from its owner.
  *
  * Returns: LEASE_OTHER where another process fetches the same: f->other is its lease.
  */
@@ -29,6 +28,12 @@ bool await_other(struct flight *f, struct exchange *x) NODISCARD;
  * under it before: f ends, and x looks again, once. Returns true then.
  */
 bool await_came_late(struct flight *f, struct exchange *x) NODISCARD;
+
+/*
+ * As await_take(), for a refresh: nobody waits for one, but there is one at a time. Returns false
+ * where another makes it, or has since the stale response was found.
+ */
+bool await_refresh(struct flight *f) NODISCARD;
 
 /* The lease was lost: another process has fetched since, and what f brought is not for the store.
  */

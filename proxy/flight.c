@@ -212,8 +212,7 @@ flight_refresh_arrives(struct worker *worker, struct message *message)
 				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
 				    slice_equal(other->plan.variant, f->plan.variant)))
 		other = other->next;
-	if ((other != NULL && !fault_is("refresh-one")) || worker->draining ||
-	    (await_take(f) == LEASE_OTHER && !fault_is("refresh-lease"))) {
+	if ((other != NULL && !fault_is("refresh-one")) || worker->draining || !await_refresh(f)) {
 		flight_free(f);
 		return;
 	}

@@ -108,6 +108,7 @@ struct flight {
 	struct fetch *fetch;
 	struct timer turn; /* What libcurl's callbacks may not do is done then. */
 	uint64_t sequence; /* Read before the request was sent. */
+	uint64_t snapshot; /* Of whom it is for, who found nothing fresh in it. */
 	uint64_t store_id; /* Whose number that is. */
 	bool sequenced;    /* The store could be read, so `sequence` means something. */
 	bool paused;

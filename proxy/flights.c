@@ -107,6 +107,7 @@ flight_new(const struct exchange *x)
 	f->hash = f->plan.action == PLAN_CACHE ? flight_hash(&f->plan) : 0;
 	f->lease_hash = f->hash ^ (fault_is("lease-variant") ? 0 : x->lease_variant);
 	f->sequence = x->sequence; /* Until it is sent. */
+	f->snapshot = x->snapshot;
 	return f;
 }
 

@@ -72,6 +72,9 @@ GUARDS = {
     "lease-stored": (r"\d+ != 200", [
         "test_leases.TwoProcesses."
         "test_who_asks_while_another_stores_it_makes_no_fetch_of_its_own"]),
+    "refresh-stored": (r"\d+ != 400", [
+        "test_leases.TwoProcesses."
+        "test_who_finds_it_stale_while_another_refreshes_it_makes_no_fetch_of_its_own"]),
     "lease-token": (r"'old'\) != \(200, 'new'\)", [
         "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
     "shareable": (NOT_SHARED, [

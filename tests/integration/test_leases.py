@@ -99,19 +99,41 @@ class TwoProcesses(LeaseCase):
         self.assert_hit(response)
         self.assertEqual(self.backend.count(KEY), 1)
 
-    def test_who_asks_while_another_stores_it_makes_no_fetch_of_its_own(self):
-        """It may have looked before that, and ask for the lease just after it was given back."""
+    def ask_both_for_each(self, path):
+        """One soon after the other."""
         late_us = random.Random(2026)
         with self.one.connect() as one, self.two.connect() as two:
             for i in range(KEYS):
-                one.begin("GET", f"/page/k{i}", keep=True)
+                one.begin("GET", f"{path}/k{i}", keep=True)
                 pause_until = time.perf_counter() + late_us.uniform(0, STORED_US) / 1e6
                 while time.perf_counter() < pause_until:
                     pass
-                two.begin("GET", f"/page/k{i}", keep=True)
+                two.begin("GET", f"{path}/k{i}", keep=True)
                 self.assertEqual({c.read().text for c in (one, two)}, {"default"})
+
+    def test_who_asks_while_another_stores_it_makes_no_fetch_of_its_own(self):
+        """It may have looked before that, and ask for the lease just after it was given back."""
+        self.ask_both_for_each("/page")
         fetched = len([r for r in self.backend.requests() if r.target.startswith("/page/k")])
         self.assertEqual(fetched, KEYS)
+
+    def test_who_finds_it_stale_while_another_refreshes_it_makes_no_fetch_of_its_own(self):
+        """It may have looked before that was stored, and ask for the lease just after."""
+        old = set()
+
+        def answer(request):
+            age = "0" if request.target in old else "120"
+            old.add(request.target)
+            return page("default", cache_control="max-age=60", age=age)
+        for i in range(KEYS):
+            self.backend.on(f"/brief/k{i}", answer)
+            self.one.ask("GET", f"/brief/k{i}")
+        self.site.wait_for_no_flights(self.one)
+        self.ask_both_for_each("/brief")
+        for doryd in self.doryds:
+            self.site.wait_for_no_flights(doryd)
+        fetched = len([r for r in self.backend.requests() if r.target.startswith("/brief/k")])
+        self.assertEqual(fetched, 2 * KEYS)
 
     def test_a_deflate_before_the_request_makes_it_fetch_for_itself(self):
         first = self.hold_with(self.one)
