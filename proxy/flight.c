@@ -48,14 +48,6 @@ flight_turn_soon(struct flight *f)
 		log_error("out of memory: a request may hang until its time limit");
 }
 
-/* It is only here for those who still read it: what it brought is the store's affair by now. */
-static bool
-flight_is_past(const struct flight *f)
-{
-	return f->state == FLIGHT_FAILED ||
-	       (f->state == FLIGHT_WHOLE && f->jobs == 0 && (f->stored || !f->storable));
-}
-
 static bool
 flight_is_of(const struct flight *f, const struct exchange *x)
 {
@@ -204,15 +196,11 @@ flight_start(struct exchange *x)
 static void
 flight_refresh_arrives(struct worker *worker, struct message *message)
 {
-	struct flight *f = FLIGHT_OF(message, message), *other;
+	struct flight *f = FLIGHT_OF(message, message);
 
 	f->worker = worker;
-	other = *flights_bucket(worker->flights, f->hash);
-	while (other != NULL && !(other->shared && !flight_is_past(other) &&
-				    slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
-				    slice_equal(other->plan.variant, f->plan.variant)))
-		other = other->next;
-	if ((other != NULL && !fault_is("refresh-one")) || worker->draining || !await_refresh(f)) {
+	bool comes = flights_find_same(worker->flights, f) != NULL && !fault_is("refresh-one");
+	if (comes || worker->draining || !await_refresh(f)) {
 		flight_free(f);
 		return;
 	}

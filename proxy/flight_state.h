@@ -183,6 +183,13 @@ void flight_free(struct flight *f); /* One that was not entered. */
 uint64_t flight_hash(const struct plan *plan);
 struct flight **flights_bucket(struct flights *flights, uint64_t hash);
 
+/* It is only here for those who still read it: what it brought is the store's affair by now. */
+bool flight_is_past(const struct flight *f);
+
+/* One that others may join and that fetches what f is to fetch: of that variant too, where Vary is
+ * known. NULL: there is none. */
+struct flight *flights_find_same(struct flights *flights, const struct flight *f);
+
 /* Hand a job to the writer. Returns 0; -EAGAIN; -EIO without a store. */
 int flight_submit(struct flight *f, struct flight_job *job) NODISCARD;
 

@@ -82,6 +82,31 @@ flight_free(struct flight *f)
 	free(f);
 }
 
+bool
+flight_is_past(const struct flight *f)
+{
+	return f->state == FLIGHT_FAILED ||
+	       (f->state == FLIGHT_WHOLE && f->jobs == 0 && (f->stored || !f->storable));
+}
+
+static bool
+flight_is_same(const struct flight *f, const struct flight *other)
+{
+	return other->shared && !flight_is_past(other) && other->lease_hash == f->lease_hash &&
+	       slice_equal(other->plan.key.bytes, f->plan.key.bytes) &&
+	       slice_equal(other->plan.variant, f->plan.variant);
+}
+
+struct flight *
+flights_find_same(struct flights *flights, const struct flight *f)
+{
+	struct flight *other = *flights_bucket(flights, f->hash);
+
+	while (other != NULL && !flight_is_same(f, other))
+		other = other->next;
+	return other;
+}
+
 struct flight *
 flight_new(const struct exchange *x)
 {

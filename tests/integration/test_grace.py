@@ -77,6 +77,23 @@ class WhileRevalidating(GraceCase):
         self.store_old("/graced/a", "max-age=60")
         self.assert_graced("/graced/a")
 
+    def test_each_variant_is_refreshed_by_itself(self):
+        target = "/graced/a"
+        answer = {"age": "100", "cache_control": "max-age=60", "vary": "X-Kind"}
+        self.backend.on(target, lambda r: page(r.header("X-Kind"), **answer))
+        kinds = [[("X-Kind", kind)] for kind in ("one", "two")]
+        for kind in kinds:
+            self.site.doryd.ask("GET", target, headers=kind)
+        self.site.wait_for_no_flights()
+        self.backend.hold(target)
+        for n, kind in enumerate(kinds * 2, 3):
+            response = self.site.doryd.ask("GET", target, headers=kind)
+            self.assertEqual(response.text, kind[0][1])
+            self.assertRegex(response.cache_status, "^dory; hit;.*fwd=stale")
+            self.backend.wait_for(target, min(n, 4), SHORT_S)
+        self.assertEqual(self.backend.count(target), 4)
+        self.backend.release(target)
+
     def test_grace_ends(self):
         self.store_old("/graced/a", "max-age=60", age=61 + HOUR)
         self.assert_fetched_first("/graced/a")
