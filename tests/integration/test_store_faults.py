@@ -391,16 +391,21 @@ class Mounts(FaultCase):
     # What decides is how many blocks are left where the disk turns out to be full: any number.
     def test_a_disk_of_any_size_that_is_full_is_a_full_store(self):
         for kib in range(1500, 3500, 130):
-            with self.subTest(kib=kib):
-                self.begin_on_a_disk_of(kib)
-                for i in range(100):
-                    self.assert_stored(f"long{i}")
-                self.assertGreater(self.site.metric("evicted"), 10)
-                self.assertEqual(self.site.metric("store_errors"), 0)
-                self.assertEqual(self.deflate_status("page(long99)"), 200)
-                self.assert_fetched(self.get("long99"))
-                self.assertNotIn("forgotten", self.site.doryd.output())
-                self.unmount()
+            self.begin_on_a_disk_of(kib)
+            try:
+                self.check_a_full_disk()
+            except AssertionError as e:
+                raise AssertionError(f"on a disk of {kib} KiB: {e}") from e
+            self.unmount()
+
+    def check_a_full_disk(self):
+        for i in range(100):
+            self.assert_stored(f"long{i}")
+        self.assertGreater(self.site.metric("evicted"), 10)
+        self.assertEqual(self.site.metric("store_errors"), 0, "nothing failed")
+        self.assertEqual(self.deflate_status("page(long99)"), 200)
+        self.assert_fetched(self.get("long99"))
+        self.assertNotIn("forgotten", self.site.doryd.output())
 
     def test_a_disk_full_of_body_files_is_a_full_store(self):
         self.begin_on_a_disk_of(9000)

@@ -192,6 +192,15 @@ class Process:
 
     def send(self, which):
         self.child.send_signal(which)
+        if which == signal.SIGSTOP:
+            wait_until(self.is_stopped, "all its threads have stopped")
+
+    def is_stopped(self):
+        states = set()
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/stat") as f:
+                states.add(f.read().rpartition(")")[2].split()[0])
+        return states <= {"T", "t"}
 
     def end(self, which=signal.SIGTERM):
         """Ask it to end; its exit status (negative: the signal that ended it)."""
