@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+
+enum { HEADROOM_BLOCK = 512 }; /* Of stat(2). */
 
 /*
  * LMDB writes nothing in place: even what makes room takes pages first, and only the transaction
@@ -86,6 +89,22 @@ headroom_goal(const struct store *s, uint64_t used)
 	return headroom_most(s, goal);
 }
 
+/* What another process took ahead, or the one before, is among the file's blocks. */
+static void
+headroom_look(struct headroom *h, const struct store *s, uint64_t used)
+{
+	mdb_filehandle_t fd;
+	struct stat st;
+
+	if (h->pages == 0)
+		h->pages = used;
+	if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
+		return;
+	uint64_t found = (uint64_t)st.st_blocks * HEADROOM_BLOCK / s->page_bytes;
+	if (h->pages < found)
+		h->pages = found;
+}
+
 /* A page that a transaction took and gave back was never written, and may have no block: from where
  * the blocks are known to be there is where they are taken from. */
 static bool
@@ -106,11 +125,11 @@ headroom_keep(struct store *s, uint64_t sequence)
 
 	if (headroom_is_there(s) || fault_is("headroom"))
 		return;
-	if (h->pages == 0)
-		h->pages = used;
+	headroom_look(h, s, used);
 	trust_commit_begins(s, sequence);
 	h->is_full = !headroom_take(h, s, headroom_goal(s, used));
-	if (h->is_full)
+	/* The least that evicts, or at least what it has. */
+	if (h->is_full && !headroom_take(h, s, headroom_most(s, used + HEADROOM_PAGES)))
 		(void)headroom_take(h, s, used);
 	trust_commit_ended(s, sequence);
 }

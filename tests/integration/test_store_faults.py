@@ -406,6 +406,12 @@ class Mounts(FaultCase):
         self.assertEqual(self.deflate_status("page(long99)"), 200)
         self.assert_fetched(self.get("long99"))
         self.assertNotIn("forgotten", self.site.doryd.output())
+        # Who comes next finds what was taken ahead.
+        self.site.doryd.stop()
+        self.site.restart()
+        for i in range(20):
+            self.assert_stored(f"long-after{i}")
+        self.assertEqual(self.site.metric("store_errors"), 0, "nothing failed after a restart")
 
     def test_a_disk_full_of_body_files_is_a_full_store(self):
         self.begin_on_a_disk_of(9000)
