@@ -3,6 +3,7 @@
 #include "answer.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 static enum answer_state
 answer_refuse(struct answer *a, const char *why)
@@ -162,6 +163,13 @@ answer_end_block(struct answer *a)
 	}
 	a->state = ANSWER_DONE;
 	return a->state;
+}
+
+void
+answer_init(struct answer *a, struct arena *arena)
+{
+	memset(a, 0, offsetof(struct answer, fields));
+	a->arena = arena;
 }
 
 enum answer_state

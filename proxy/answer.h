@@ -17,7 +17,7 @@ enum answer_state {
 	ANSWER_BAD,
 };
 
-/* Zeroed before the first line, with `arena` set. One thread at a time. */
+/* One thread at a time. */
 struct answer {
 	struct arena *arena;
 	enum answer_state state;
@@ -28,12 +28,16 @@ struct answer {
 	unsigned lines; /* Of this block. */
 	bool foldable;  /* The line before was a field that is kept. */
 	struct http_response response;
-	struct http_field fields[ANSWER_FIELDS_MAX];
 	struct slice connection; /* What Connection names. */
 	bool has_length;
 	uint64_t length; /* Content-Length, where has_length. */
 	bool chunked;
+	/* As many as `response` says: 4 KiB that few answers need are not touched for each. */
+	struct http_field fields[ANSWER_FIELDS_MAX];
 };
+
+/* Before the first line. What it makes goes into `arena`. */
+void answer_init(struct answer *a, struct arena *arena);
 
 /*
  * Take one line, with its line end, as libcurl hands it over: it lets pass what a cache must

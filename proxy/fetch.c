@@ -206,7 +206,7 @@ fetch_begin(struct fetch *f)
 	rc = handle_tell(f);
 	if (rc != 0)
 		return rc;
-	f->answer = (struct answer){ .arena = &f->arena };
+	answer_init(&f->answer, &f->arena);
 	f->limit_ms =
 	    backend->connect_timeout_ms + backend->first_byte_timeout_ms - f->order.waited_ms;
 	if (fault_is("queue-first-byte"))
@@ -354,11 +354,13 @@ fetch_go_on(struct timer *timer)
 int
 fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **out)
 {
-	struct fetch *f = calloc(1, sizeof(*f));
+	struct fetch *f = malloc(sizeof(*f));
 	int rc = -ENOMEM;
 
 	if (f == NULL)
 		return -ENOMEM;
+	memset(f, 0, offsetof(struct fetch, answer));
+	answer_init(&f->answer, &f->arena);
 	f->origin = o;
 	f->end_ms = clock_mono_ms() + order->backend->timeout_ms -
 		    (fault_is("queue-timeout") ? 0 : order->waited_ms);

@@ -40,7 +40,6 @@ struct fetch {
 	struct origin *origin;
 	struct fetch_order order;
 	struct arena arena;
-	struct answer answer;
 	CURL *easy;
 	char *target;
 	struct curl_slist *fields;
@@ -58,7 +57,8 @@ struct fetch {
 	bool late;
 	bool body_paused;
 	bool upload_paused;
-	bool clean; /* It ended as it should: its handle may be used again. */
+	bool clean;           /* It ended as it should: its handle may be used again. */
+	struct answer answer; /* Last: see fetch_start(). */
 };
 
 #define ORIGIN_OF(type, pointer, member) ((type *)((char *)(pointer)-offsetof(type, member)))
