@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 
 #include <errno.h>
+#include <time.h>
 
 /*
  * SIEVE (Zhang et al., NSDI 2024): a hand goes from the oldest entry to the newest; one that was
@@ -27,6 +28,9 @@ enum {
 /* Of the pages that are free, one that goes may take so many first: a leaf of each of its tables.
  */
 enum { EVICT_TAKES = 4 };
+
+/* For readers: 1, 2, 4 and 8 ms, and where that was in vain no more for a second. */
+enum { EVICT_WAIT_MS = 16, EVICT_VAIN_MS = 1000 };
 
 /* Where body files linger all the same, this part of the store may do so, for those that come
  * meanwhile to find room. */
@@ -308,14 +312,29 @@ evict_some(struct evict_batch *b, const struct evict_need *need)
 	return rc;
 }
 
+/* On the way to room for one need. */
+struct evict_effort {
+	bool begun;
+	bool patient;   /* Readers that hold back what goes are waited for. */
+	bool went;      /* Pages did, in the last step, */
+	uint64_t spare; /* before which there was so much. */
+};
+
+/* Whatever goes while a reader may still read it makes no room: all would go. */
+static bool
+evict_is_in_vain(const struct change *c, const struct evict_effort *effort)
+{
+	return effort->patient && effort->went && c->page_spare <= effort->spare;
+}
+
 /*
  * One step nearer.
  *
- * first:   unlink what lingers, before anything that lives goes.
- * Returns: 1: there is room; 0: go on; -ENOENT: nothing is left to go; -ENOSPC; LMDB failed.
+ * Returns: 1: there is room; 0: go on; -ENOENT: nothing is left to go; -ENOSPC; -EBUSY: readers
+ * hold back whatever goes; LMDB failed.
  */
 static int
-evict_step(struct store *s, const struct evict_need *need, bool first)
+evict_step(struct store *s, const struct evict_need *need, struct evict_effort *effort)
 {
 	struct evict_batch b;
 	struct change *c = &b.change;
@@ -330,13 +349,20 @@ evict_step(struct store *s, const struct evict_need *need, bool first)
 		change_abort(c);
 		return 1;
 	}
-	if (c->held_back || evict_is_hopeless(c, need))
+	if (c->held_back || evict_is_in_vain(c, effort))
+		return evict_end(&b, -EBUSY);
+	if (evict_is_hopeless(c, need))
 		return evict_end(&b, -ENOSPC);
-	if (!met && first && c->state.doomed_bytes + s->aside_bytes > 0) {
+	/* What lingers is unlinked before anything that lives goes. */
+	if (!met && !effort->begun && c->state.doomed_bytes + s->aside_bytes > 0) {
 		change_abort(c);
+		effort->begun = true;
 		return evict_unlink(s);
 	}
+	effort->begun = true;
+	effort->spare = c->page_spare;
 	rc = evict_end(&b, evict_some(&b, need));
+	effort->went = rc == 0 && c->page_room < need->pages;
 	if (met)
 		return 1;
 	if (rc == 0 && c->trash_rows > 0)
@@ -344,13 +370,37 @@ evict_step(struct store *s, const struct evict_need *need, bool first)
 	return rc == 0 ? evict_unlink(s) : rc;
 }
 
+/* Who reads is soon done, unless it was stopped: it is waited for, but not again and again. */
+static bool
+evict_waits_for_readers(struct store *s, long *ms)
+{
+	const struct timespec wait = { .tv_nsec = *ms * 1000000 };
+	int64_t now_ms = clock_mono_ms();
+
+	if (*ms == EVICT_WAIT_MS)
+		s->vain_ms = now_ms;
+	if (s->vain_ms != 0 && now_ms - s->vain_ms < EVICT_VAIN_MS)
+		return false;
+	nanosleep(&wait, NULL);
+	*ms *= 2;
+	return true;
+}
+
 static int
 evict_make_room(struct store *s, const struct evict_need *need)
 {
+	struct evict_effort effort = { .patient = true };
+	long ms = 1;
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < EVICT_BATCHES; i++)
-		rc = evict_step(s, need, i == 0);
+	for (unsigned i = 0; rc == 0 && i < EVICT_BATCHES; i++) {
+		rc = evict_step(s, need, &effort);
+		if (rc != -EBUSY)
+			continue;
+		bool waited = evict_waits_for_readers(s, &ms);
+		rc = waited || effort.patient ? 0 : -ENOSPC;
+		effort.patient = waited;
+	}
 	return rc == 1 ? 0 : rc == 0 ? -ENOSPC : rc;
 }
 

@@ -67,6 +67,7 @@ struct store {
 	uint64_t aside_bytes;   /* Of the store that was set aside; 0 before aside_known. */
 	bool aside_known;
 	struct headroom headroom;
+	int64_t vain_ms; /* When readers were last waited for in vain; 0: never. */
 	/* The thread that opens, looks after it and closes. */
 	struct inspection_walk walk;
 	pthread_t writer;
