@@ -1,5 +1,5 @@
 /* order.c -- What to fetch, copied and spelled for the wire. */
-#include "http/chars.h"
+#include "http/target.h"
 #include "origin.h"
 
 #include <errno.h>
@@ -57,25 +57,16 @@ order_join(const struct slice *parts, size_t n, struct arena *arena)
 	return text;
 }
 
-/* It was read as a path and a query, and is nothing else: libcurl sends what it is given. */
-static bool
-order_is_target(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (chars_is_control(s.at[i]) || s.at[i] == ' ' || s.at[i] == '#')
-			return false;
-	}
-	return true;
-}
-
 int
 fetch_order_target(const struct fetch_order *order, struct arena *arena, char **out)
 {
 	const struct slice parts[] = { order->path,
 		order->query.at == NULL ? SLICE("") : SLICE("?"), order->query };
 
-	if (order->path.len == 0 || order->path.at[0] != '/' || !order_is_target(order->path) ||
-	    !order_is_target(order->query))
+	/* It was read as a path and a query, and is nothing else: libcurl sends what it is given.
+	 */
+	if (order->path.len == 0 || order->path.at[0] != '/' || !http_query_is_valid(order->path) ||
+	    !http_query_is_valid(order->query))
 		return -EINVAL;
 	*out = order_join(parts, COUNT(parts), arena);
 	return *out == NULL ? -ENOMEM : 0;

@@ -354,12 +354,12 @@ evict_step(struct store *s, const struct evict_need *need, struct evict_effort *
 	if (evict_is_hopeless(c, need))
 		return evict_end(&b, -ENOSPC);
 	/* What lingers is unlinked before anything that lives goes. */
-	if (!met && !effort->begun && c->state.doomed_bytes + s->aside_bytes > 0) {
+	bool first = !effort->begun;
+	effort->begun = true;
+	if (!met && first && c->state.doomed_bytes + s->aside_bytes > 0) {
 		change_abort(c);
-		effort->begun = true;
 		return evict_unlink(s);
 	}
-	effort->begun = true;
 	effort->spare = c->page_spare;
 	rc = evict_end(&b, evict_some(&b, need));
 	effort->went = rc == 0 && c->page_room < need->pages;
