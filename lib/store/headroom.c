@@ -62,18 +62,22 @@ headroom_is_there(const struct store *s)
 
 /* Is there no more? A file system that takes no blocks ahead is asked how many it has. */
 static bool
-headroom_is_refused(const struct store *s, uint64_t from, uint64_t to)
+headroom_is_refused(const struct store *s, uint64_t to, uint64_t sequence)
 {
+	uint64_t from = s->headroom.pages;
 	off_t at = (off_t)(from * s->page_bytes), len = (off_t)((to - from) * s->page_bytes);
 	mdb_filehandle_t fd;
 
 	/* To refuse them may cost a file system dear: it looks for some once more. */
 	if (headroom_disk(s) < (uint64_t)len)
 		return true;
+	if (mdb_env_get_fd(s->env, &fd) != 0)
+		return false;
 	/* The file's length stays what LMDB made it: from that it is known whether it was cut. */
-	return mdb_env_get_fd(s->env, &fd) == 0 &&
-	       fallocate(fd, FALLOC_FL_KEEP_SIZE, at, len) != 0 &&
-	       (errno == ENOSPC || errno == EDQUOT);
+	trust_commit_begins(s, sequence);
+	int rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, at, len) == 0 ? 0 : errno;
+	trust_commit_ended(s, sequence);
+	return rc == ENOSPC || rc == EDQUOT;
 }
 
 /* What to have from now on. Twice what must be, for each time costs a call; and where there was no
@@ -108,12 +112,13 @@ headroom_look(struct headroom *h, const struct store *s, uint64_t used)
 /* A page that a transaction took and gave back was never written, and may have no block: from where
  * the blocks are known to be there is where they are taken from. */
 static bool
-headroom_take(struct headroom *h, const struct store *s, uint64_t to)
+headroom_take(struct store *s, uint64_t to, uint64_t sequence)
 {
-	if (to > h->pages && headroom_is_refused(s, h->pages, to))
+	if (to <= s->headroom.pages)
+		return true;
+	if (headroom_is_refused(s, to, sequence))
 		return false;
-	if (to > h->pages)
-		h->pages = to;
+	s->headroom.pages = to;
 	return true;
 }
 
@@ -126,10 +131,8 @@ headroom_keep(struct store *s, uint64_t sequence)
 	if (headroom_is_there(s) || fault_is("headroom"))
 		return;
 	headroom_look(h, s, used);
-	trust_commit_begins(s, sequence);
-	h->is_full = !headroom_take(h, s, headroom_goal(s, used));
+	h->is_full = !headroom_take(s, headroom_goal(s, used), sequence);
 	/* The least that evicts, or at least what it has. */
-	if (h->is_full && !headroom_take(h, s, headroom_most(s, used + HEADROOM_PAGES)))
-		(void)headroom_take(h, s, used);
-	trust_commit_ended(s, sequence);
+	if (h->is_full && !headroom_take(s, headroom_most(s, used + HEADROOM_PAGES), sequence))
+		(void)headroom_take(s, used, sequence);
 }
