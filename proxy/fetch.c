@@ -139,7 +139,7 @@ fetch_set_address(struct fetch *f)
 	switch (backend->socket != NULL
 		    ? RESOLVER_NUMERIC
 		    : resolver_find(f->origin->worker->all->resolver,
-			  backend->urls.items[f->url].text, &f->arena, &address)) {
+			  backend->urls.items[f->url].text, f->order.arena, &address)) {
 	case RESOLVER_NUMERIC:
 		break;
 	case RESOLVER_PENDING:
@@ -147,7 +147,7 @@ fetch_set_address(struct fetch *f)
 	case RESOLVER_UNKNOWN:
 		return -EHOSTUNREACH;
 	case RESOLVER_KNOWN:
-		f->address = handle_line(&f->arena, address);
+		f->address = handle_line(f->order.arena, address);
 		return f->address == NULL ? -ENOMEM : 0;
 	}
 	return 0;
@@ -206,7 +206,7 @@ fetch_begin(struct fetch *f)
 	rc = handle_tell(f);
 	if (rc != 0)
 		return rc;
-	answer_init(&f->answer, &f->arena);
+	answer_init(&f->answer, f->order.arena);
 	f->limit_ms =
 	    backend->connect_timeout_ms + backend->first_byte_timeout_ms - f->order.waited_ms;
 	if (fault_is("queue-first-byte"))
@@ -225,7 +225,6 @@ fetch_free(struct fetch *f)
 	timer_clear(&o->worker->timers, &f->resume);
 	timer_clear(&o->worker->timers, &f->ask_name);
 	handle_give(o, f->easy, f->clean);
-	arena_fini(&f->arena);
 	free(f);
 }
 
@@ -360,8 +359,9 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	if (f == NULL)
 		return -ENOMEM;
 	memset(f, 0, offsetof(struct fetch, answer));
-	answer_init(&f->answer, &f->arena);
+	answer_init(&f->answer, order->arena);
 	f->origin = o;
+	f->order = *order;
 	f->end_ms = clock_mono_ms() + order->backend->timeout_ms -
 		    (fault_is("queue-timeout") ? 0 : order->waited_ms);
 	f->deadline.fire = fetch_late;
@@ -369,9 +369,7 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	f->ask_name.fire = fetch_ask_name;
 	f->easy = handle_take(o);
 	if (f->easy != NULL)
-		rc = fetch_order_copy(order, &f->arena, &f->order);
-	if (rc == 0)
-		rc = fetch_order_target(&f->order, &f->arena, &f->target);
+		rc = fetch_order_target(&f->order, order->arena, &f->target);
 	if (rc == 0)
 		rc = handle_make_fields(f);
 	if (rc == 0)

@@ -399,7 +399,8 @@ flight_body_bytes(const struct flight *f)
 void
 flight_depart(struct flight *f)
 {
-	struct fetch_order order = { .backend = f->plan.backend,
+	struct fetch_order order = { .arena = &f->arena,
+		.backend = f->plan.backend,
 		.method = f->request.method,
 		.path = f->request.path,
 		.query = f->plan.query,

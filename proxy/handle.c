@@ -136,7 +136,7 @@ handle_line(struct arena *arena, const char *line)
 static int
 handle_add_line(struct fetch *f, const char *line, struct curl_slist ***end)
 {
-	struct curl_slist *item = handle_line(&f->arena, line);
+	struct curl_slist *item = handle_line(f->order.arena, line);
 
 	if (item == NULL)
 		return -ENOMEM;
@@ -160,14 +160,14 @@ handle_make_fields(struct fetch *f)
 	bool one = f->order.body_bytes == FETCH_NO_BODY && f->order.fields.n > 1;
 	struct curl_slist **end = &f->fields;
 	const char *lines = NULL;
-	int rc = one ? fetch_order_lines(&f->order, &f->arena, &lines) : 0;
+	int rc = one ? fetch_order_lines(&f->order, f->order.arena, &lines) : 0;
 
 	for (size_t i = 0; rc == 0 && i < n_looked_for; i++)
 		rc = handle_add_line(f, looked_for[i], &end);
 	if (rc == 0 && one)
 		return handle_add_line(f, lines, &end);
 	for (size_t i = 0; rc == 0 && i < f->order.fields.n; i++)
-		rc = handle_add_line(f, fetch_order_line(&f->order, i, &f->arena), &end);
+		rc = handle_add_line(f, fetch_order_line(&f->order, i, f->order.arena), &end);
 	return rc;
 }
 
@@ -190,7 +190,7 @@ handle_set_method(struct fetch *f)
 	}
 	/* Those two libcurl names itself. */
 	bool named = head || (get && !upload);
-	char *name = named ? NULL : arena_copy(&f->arena, f->order.method);
+	char *name = named ? NULL : arena_copy(f->order.arena, f->order.method);
 	if (!named && name == NULL)
 		return -ENOMEM;
 	curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, name);

@@ -1,4 +1,4 @@
-/* order.c -- What to fetch, copied and spelled for the wire. */
+/* order.c -- What to fetch, spelled for the wire. */
 #include "http/target.h"
 #include "origin.h"
 
@@ -18,24 +18,6 @@ fetch_end_name(enum fetch_end end)
 		[FETCH_CANCELLED] = "given up",
 	};
 	return names[end];
-}
-
-int
-fetch_order_copy(const struct fetch_order *order, struct arena *arena, struct fetch_order *out)
-{
-	*out = *order;
-	out->method.at = arena_copy(arena, order->method);
-	out->path.at = arena_copy(arena, order->path);
-	if (order->query.at != NULL)
-		out->query.at = arena_copy(arena, order->query);
-	size_t n = order->fields.n;
-	out->fields.items = arena_alloc(arena, (n + 1) * sizeof(*out->fields.items));
-	if (out->method.at == NULL || out->path.at == NULL || out->fields.items == NULL ||
-	    (order->query.at != NULL && out->query.at == NULL))
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		out->fields.items[i] = order->fields.items[i];
-	return 0;
 }
 
 /* One after the other, NUL-terminated: a fetch has a dozen of these, too many for printf. */

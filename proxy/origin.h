@@ -43,7 +43,8 @@ enum { FETCH_NO_BODY = -2, FETCH_BODY_UNKNOWN = -1 };
  * was. From within `interim`, `head`, `body` and `upload` only fetch_cancel() may be called.
  */
 struct fetch_order {
-	const struct config_backend *backend; /* Outlives the fetch. */
+	struct arena *arena; /* What the fetch makes of it goes there. */
+	const struct config_backend *backend;
 	struct slice method, path, query;
 	struct http_fields fields;
 	int64_t waited_ms;  /* For its turn: its time limits began so long ago. */
@@ -62,10 +63,9 @@ struct fetch_order {
 	void (*ended)(void *context, enum fetch_end end, const char *why);
 };
 
-/* ---- order.c: what to fetch, copied and spelled for the wire. Made in `arena`; NULL: out of
- * memory. */
-int fetch_order_copy(
-    const struct fetch_order *order, struct arena *arena, struct fetch_order *out) NODISCARD;
+/* ---- order.c: what to fetch, spelled for the wire. Made in `arena`; NULL: out of memory. --------
+ */
+
 char *fetch_order_line(const struct fetch_order *order, size_t field, struct arena *arena);
 
 /*
@@ -88,8 +88,7 @@ int fetch_order_lines(
 /* ---- origin.c -------------------------------------------------------------------------------- */
 
 /*
- * Begin. Of `order` the method, path, query and list of fields are copied; the fields' own bytes
- * are not: they, the backend and the context outlive the fetch.
+ * Begin. All that `order` names outlives the fetch.
  *
  * Returns: 0; -EHOSTUNREACH (the backend's name was never found); -ECONNREFUSED (it could not be
  *          reached lately, see breaker.h); -ENOMEM; -EINVAL.

@@ -39,7 +39,6 @@ struct origin_socket {
 struct fetch {
 	struct origin *origin;
 	struct fetch_order order;
-	struct arena arena;
 	CURL *easy;
 	char *target;
 	struct curl_slist *fields;

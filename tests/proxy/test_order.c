@@ -100,43 +100,6 @@ START_TEST(what_is_not_one_line_is_refused)
 }
 END_TEST
 
-START_TEST(a_copy_has_its_own_method_path_query_and_list)
-{
-	char method[] = "POST", path[] = "/a", query[] = "b=c";
-	struct http_field fields[] = { { SLICE("accept"), SLICE("x") } };
-	struct fetch_order order = { .method = slice_of(method),
-		.path = slice_of(path),
-		.query = slice_of(query),
-		.fields = { fields, 1 },
-		.body_bytes = 7 };
-	struct fetch_order copy;
-	ck_assert_int_eq(fetch_order_copy(&order, &order_arena, &copy), 0);
-	memset(method, 'x', 4);
-	memset(path, 'x', 2);
-	memset(query, 'x', 3);
-	fields[0].name = SLICE("changed");
-	ck_assert(slice_equal(copy.method, SLICE("POST")));
-	ck_assert(slice_equal(copy.path, SLICE("/a")));
-	ck_assert(slice_equal(copy.query, SLICE("b=c")));
-	ck_assert_uint_eq(copy.fields.n, 1);
-	ck_assert(slice_equal(copy.fields.items[0].name, SLICE("accept")));
-	ck_assert_int_eq(copy.body_bytes, 7);
-}
-END_TEST
-
-START_TEST(a_copy_keeps_no_query_apart_from_an_empty_one)
-{
-	struct fetch_order order = { .method = SLICE("GET"), .path = SLICE("/") };
-	struct fetch_order copy;
-	ck_assert_int_eq(fetch_order_copy(&order, &order_arena, &copy), 0);
-	ck_assert_ptr_null(copy.query.at);
-	order.query = SLICE("");
-	ck_assert_int_eq(fetch_order_copy(&order, &order_arena, &copy), 0);
-	ck_assert_ptr_nonnull(copy.query.at);
-	ck_assert_uint_eq(copy.query.len, 0);
-}
-END_TEST
-
 START_TEST(every_end_has_words)
 {
 	for (int end = FETCH_WHOLE; end <= FETCH_CANCELLED; end++)
@@ -160,8 +123,6 @@ main(void)
 	tcase_add_test(tests, a_field_is_a_line_that_libcurl_sends);
 	tcase_add_test(tests, all_fields_are_lines_of_one_text);
 	tcase_add_loop_test(tests, what_is_not_one_line_is_refused, 0, COUNT(no_line_cases));
-	tcase_add_test(tests, a_copy_has_its_own_method_path_query_and_list);
-	tcase_add_test(tests, a_copy_keeps_no_query_apart_from_an_empty_one);
 	tcase_add_test(tests, every_end_has_words);
 	return suite_run("proxy/order", tests);
 }
