@@ -335,7 +335,6 @@ static void
 conn_next_request(struct conn *c)
 {
 	struct timers *timers = &c->x.worker->timers;
-	int rc = 0;
 
 	timer_clear(timers, &c->timer);
 	c->state = CONN_PARKED;
@@ -343,8 +342,8 @@ conn_next_request(struct conn *c)
 	/* Not at once: many that came together would be served one within the other. */
 	c->next_here = !inflow_is_empty(&c->inflow);
 	if (c->next_here)
-		rc = timer_set(timers, &c->timer, clock_mono_ms());
-	if (rc != 0 || !conn_watch(c, c->look_again))
+		timer_set_soon(timers, &c->timer);
+	if (!conn_watch(c, c->look_again))
 		conn_close(c);
 }
 

@@ -385,18 +385,15 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 void
 fetch_resume(struct fetch *f)
 {
-	if ((f->body_paused || f->upload_paused) &&
-	    timer_set(&f->origin->worker->timers, &f->resume, clock_mono_ms()) != 0)
-		fetch_cancel(f);
+	if (f->body_paused || f->upload_paused)
+		timer_set_soon(&f->origin->worker->timers, &f->resume);
 }
 
 void
 fetch_cancel(struct fetch *f)
 {
 	f->cancelled = true;
-	/* A timer that is set already needs no memory to be moved. */
-	if (timer_set(&f->origin->worker->timers, &f->deadline, clock_mono_ms()) != 0)
-		log_error("out of memory: a fetch is given up late");
+	timer_set_soon(&f->origin->worker->timers, &f->deadline);
 }
 
 void

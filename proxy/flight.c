@@ -44,8 +44,7 @@ flight_detach(struct exchange *x)
 void
 flight_turn_soon(struct flight *f)
 {
-	if (f->turn.place == 0 && timer_set(&f->worker->timers, &f->turn, clock_mono_ms()) != 0)
-		log_error("out of memory: a request may hang until its time limit");
+	timer_set_soon(&f->worker->timers, &f->turn);
 }
 
 static bool

@@ -145,6 +145,8 @@ origin_on_timer(CURLM *multi, long wait_ms, void *context)
 	(void)multi;
 	if (wait_ms < 0)
 		timer_clear(&o->worker->timers, &o->timer);
+	else if (wait_ms == 0)
+		timer_set_soon(&o->worker->timers, &o->timer);
 	else if (timer_set(&o->worker->timers, &o->timer, clock_mono_ms() + wait_ms) != 0)
 		return -1;
 	return 0;

@@ -166,8 +166,7 @@ worker_loop(struct worker *worker)
 			struct watch *watch = events[i].data.ptr;
 			watch->ready(watch, events[i].events);
 		}
-		if (worker->timers.n > 0)
-			timers_run(&worker->timers, clock_mono_ms());
+		timers_run(&worker->timers, clock_mono_ms());
 		/* Last: a timer may have found a request. */
 		while (worker->arrived != NULL)
 			worker_serve_arrived(worker);

@@ -25,7 +25,6 @@ model_fire(struct timer *timer)
 	struct clocked *c = (struct clocked *)timer;
 	ck_assert_uint_eq(timer->place, 0);
 	ck_assert(c->set);
-	ck_assert_int_eq(timer->at_ms, c->at_ms);
 	ck_assert_int_le(c->at_ms, model_now_ms);
 	ck_assert_int_ge(c->at_ms, model_last_ms);
 	model_last_ms = c->at_ms;
@@ -158,6 +157,117 @@ START_TEST(a_timer_may_set_itself_and_clear_another)
 }
 END_TEST
 
+/* ---- Soon ----------------------------------------------------------------------------------- */
+
+enum { SOON = 1000 };
+
+struct soon {
+	struct timer timer;
+	struct timers *timers;
+	unsigned *turn;
+	unsigned fired_at; /* 1: it was the first. */
+	bool again;
+};
+
+static void
+soon_fire(struct timer *timer)
+{
+	struct soon *s = (struct soon *)timer;
+	s->fired_at = ++*s->turn;
+	if (s->again)
+		timer_set_soon(s->timers, timer);
+}
+
+static void
+soon_make(struct soon *all, size_t n, struct timers *timers, unsigned *turn)
+{
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct soon){ .timer.fire = soon_fire, .timers = timers, .turn = turn };
+}
+
+START_TEST(what_is_to_fire_soon_fires_in_order_behind_what_is_due)
+{
+	struct timers timers = { 0 };
+	struct soon s[5];
+	unsigned turn = 0;
+	soon_make(s, 5, &timers, &turn);
+	timer_set_soon(&timers, &s[0].timer);
+	ck_assert_int_eq(timers_wait_ms(&timers, 0), 0);
+	timer_set_soon(&timers, &s[1].timer);
+	timer_set_soon(&timers, &s[2].timer);
+	timer_set_soon(&timers, &s[0].timer); /* Keeps its place. */
+	ck_assert_int_eq(timer_set(&timers, &s[3].timer, 100), 0);
+	ck_assert_int_eq(timer_set(&timers, &s[4].timer, 101), 0);
+	timer_clear(&timers, &s[1].timer);
+	timers_run(&timers, 100);
+	ck_assert_uint_eq(s[3].fired_at, 1);
+	ck_assert_uint_eq(s[0].fired_at, 2);
+	ck_assert_uint_eq(s[2].fired_at, 3);
+	ck_assert_uint_eq(s[1].fired_at + s[4].fired_at, 0);
+	ck_assert_int_eq(timers_wait_ms(&timers, 100), 1);
+	timers_fini(&timers);
+}
+END_TEST
+
+START_TEST(what_is_to_fire_soon_may_get_a_deadline_and_lose_it)
+{
+	struct timers timers = { 0 };
+	struct soon s[3];
+	unsigned turn = 0;
+	soon_make(s, 3, &timers, &turn);
+	for (size_t i = 0; i < 3; i++)
+		timer_set_soon(&timers, &s[i].timer);
+	ck_assert_int_eq(timer_set(&timers, &s[1].timer, 50), 0);
+	timers_run(&timers, 49);
+	ck_assert_uint_eq(turn, 2);
+	ck_assert_uint_eq(s[1].fired_at, 0);
+	timer_set_soon(&timers, &s[1].timer);
+	ck_assert_uint_eq(timers.n, 0);
+	timers_run(&timers, 49);
+	ck_assert_uint_eq(s[1].fired_at, 3);
+	ck_assert_int_eq(timers_wait_ms(&timers, 49), -1);
+	timers_fini(&timers);
+}
+END_TEST
+
+START_TEST(who_always_fires_soon_keeps_nobody_waiting)
+{
+	struct timers timers = { 0 };
+	struct soon s[2];
+	unsigned turn = 0;
+	soon_make(s, 2, &timers, &turn);
+	s[0].again = true;
+	timer_set_soon(&timers, &s[0].timer);
+	ck_assert_int_eq(timer_set(&timers, &s[1].timer, 10), 0);
+	timers_run(&timers, 9); /* It ends. */
+	ck_assert_uint_gt(turn, 1);
+	ck_assert_int_eq(timers_wait_ms(&timers, 9), 0);
+	timers_run(&timers, 10);
+	ck_assert_uint_ne(s[1].fired_at, 0);
+	timer_clear(&timers, &s[0].timer);
+	timers_fini(&timers);
+}
+END_TEST
+
+START_TEST(many_that_fire_soon_all_fire_and_once)
+{
+	static struct soon s[SOON];
+	struct timers timers = { 0 };
+	unsigned turn = 0;
+	soon_make(s, SOON, &timers, &turn);
+	for (size_t i = 0; i < SOON; i++)
+		timer_set_soon(&timers, &s[i].timer);
+	for (size_t i = 0; i < SOON; i += 2)
+		timer_clear(&timers, &s[i].timer);
+	while (timers_wait_ms(&timers, 0) == 0)
+		timers_run(&timers, 0);
+	ck_assert_uint_eq(turn, SOON / 2);
+	for (size_t i = 0; i < SOON; i++)
+		ck_assert_uint_eq(s[i].fired_at, i % 2 == 0 ? 0 : i / 2 + 1);
+	timers_fini(&timers);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -165,5 +275,9 @@ main(void)
 	tcase_add_test(tests, timers_agree_with_a_list_without_order);
 	tcase_add_test(tests, the_wait_is_what_poll_takes);
 	tcase_add_test(tests, a_timer_may_set_itself_and_clear_another);
+	tcase_add_test(tests, what_is_to_fire_soon_fires_in_order_behind_what_is_due);
+	tcase_add_test(tests, what_is_to_fire_soon_may_get_a_deadline_and_lose_it);
+	tcase_add_test(tests, who_always_fires_soon_keeps_nobody_waiting);
+	tcase_add_test(tests, many_that_fire_soon_all_fire_and_once);
 	return suite_run("proxy/timer", tests);
 }
