@@ -227,15 +227,6 @@ await_sent(struct flight *f)
 		lease_set_sequence(&f->lease, f->sequence);
 }
 
-/* The snapshot that has all of it. */
-static uint64_t
-await_stored_in(const struct flight *f)
-{
-	uint64_t response = f->stores[0].job.snapshot, lead = f->stores[1].job.snapshot;
-
-	return response > lead ? response : lead;
-}
-
 /* What all who wait are to be told of the backend; 0: nothing. */
 static unsigned
 await_failure(const struct flight *f)
@@ -261,7 +252,7 @@ await_settle(struct flight *f)
 	/* What others will not find in the store they fetch side by side, not one by one; where
 	 * this process alone is in trouble, another takes its turn. */
 	if (over && rc == 0 && failure == 0)
-		lease_set_stored(&f->lease, await_stored_in(f));
+		lease_set_stored(&f->lease, f->stored_in);
 	if (failure != 0)
 		lease_fail(leases, &f->lease, failure);
 	else if (useless || over)

@@ -59,7 +59,6 @@ struct spool {
 	bool busy; /* The writer has `going`: it may be read, not changed. */
 	struct store_spill file;
 	uint64_t filed; /* Bytes of the file that may be read. */
-	struct flight_job job;
 };
 
 /* All of it is the owning worker's. */
@@ -140,19 +139,24 @@ struct flight {
 	bool storable;
 	struct spool body;
 
-	/* The writer's jobs. */
-	struct flight_job stores[2];   /* The response, and the Vary record that leads to it. */
-	struct flight_job searches[2]; /* The record of No-Vary-Search, and the end of what was
-					  stored for this query alone. */
-	struct flight_job note;        /* What a write will deflate. */
-	struct flight_job write;       /* Its deflate, or the note's end. */
-	struct timer writer_late;      /* While a write waits for either. */
-	unsigned jobs;                 /* With the writer now. */
-	bool stored;                   /* Handed to the writer. */
+	/* What the writer does for it. */
+	struct timer writer_late; /* While a write waits for its note, or for its deflate. */
+	unsigned jobs;            /* With the writer now. */
+	bool stored;              /* Handed to the writer. */
+	uint64_t stored_in;       /* The snapshot that has all that was stored so far. */
 	uint64_t intent;
 	bool noted;  /* Or tried to: it was sent on. */
 	bool held;   /* A write's answer, until its deflate is on disk. */
 	bool posted; /* To be stored by the number of its own deflate, once that is known. */
+
+	/* Its jobs. From here on nothing is zeroed: few flights need more than the first, and each
+	 * would touch 3 KiB for them. */
+	struct flight_job stores[2];   /* The response, and the Vary record that leads to it. */
+	struct flight_job searches[2]; /* The record of No-Vary-Search, and the end of what was
+					  stored for this query alone. */
+	struct flight_job spill;       /* The next piece of the body's file, or its end. */
+	struct flight_job note;        /* What a write will deflate. */
+	struct flight_job write;       /* Its deflate, or the note's end. */
 };
 
 /* ---- flight.c: the story -----------------------------------------------------------------------

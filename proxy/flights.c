@@ -110,11 +110,12 @@ flights_find_same(struct flights *flights, const struct flight *f)
 struct flight *
 flight_new(const struct exchange *x)
 {
-	struct flight *f = calloc(1, sizeof(*f));
+	struct flight *f = malloc(sizeof(*f));
 	bool good = true;
 
 	if (f == NULL)
 		return NULL;
+	memset(f, 0, offsetof(struct flight, stores));
 	f->worker = x->worker;
 	f->site = site_ref(x->site);
 	f->turn.fire = flight_turn;
@@ -221,8 +222,11 @@ flight_job_landed(struct worker *worker, struct message *message)
 	    (struct flight_job *)((char *)message - offsetof(struct flight_job, message));
 
 	(void)worker;
-	job->flight->jobs--;
-	job->landed(job->flight, &job->job);
+	struct flight *f = job->flight;
+	f->jobs--;
+	if (job->job.snapshot > f->stored_in)
+		f->stored_in = job->job.snapshot;
+	job->landed(f, &job->job);
 }
 
 static void

@@ -78,10 +78,10 @@ spool_submit(struct flight *f, enum store_job_kind kind)
 {
 	struct spool *b = &f->body;
 
-	b->job.landed = spool_landed;
-	b->job.job =
+	f->spill.landed = spool_landed;
+	f->spill.job =
 	    (struct store_job){ .kind = kind, .spill = &b->file, .body = buf_as_slice(&b->going) };
-	return flight_submit(f, &b->job);
+	return flight_submit(f, &f->spill);
 }
 
 static void
