@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ARENA_BLOCK = 8192, ARENA_ALIGN = 16 };
+/* The first is a page with its heads, this one's and malloc's: most requests need no more, and who
+ * does has a block of two kept for the next. */
+enum { ARENA_FIRST = 4056, ARENA_BLOCK = 8152, ARENA_ALIGN = 16 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -17,7 +19,8 @@ struct arena_block {
 static struct arena_block *
 arena_grow(struct arena *a, size_t size)
 {
-	size_t room = size > ARENA_BLOCK ? size : ARENA_BLOCK;
+	size_t least = a->blocks == NULL ? ARENA_FIRST : ARENA_BLOCK;
+	size_t room = size > least ? size : least;
 	struct arena_block *block = malloc(sizeof(*block) + room);
 
 	if (block == NULL)
