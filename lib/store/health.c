@@ -119,8 +119,13 @@ health_judge_body(struct store *s, int rc)
 {
 	if (rc == 0)
 		return 0;
-	atomic_store(&s->health.body_failed_ms, clock_mono_ms());
+	int64_t now_ms = clock_mono_ms();
+	atomic_store(&s->health.body_failed_ms, now_ms);
 	atomic_store(&s->health.body_rc, rc);
+	if (rc == -ENOSPC) {
+		s->files_refused_ms = now_ms;
+		s->files_most = 0;
+	}
 	return rc;
 }
 

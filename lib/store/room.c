@@ -1,4 +1,6 @@
 /* room.c -- What room is left under the cap: pages for the tables, and disk for body files. */
+#include "base/clock.h"
+#include "base/fault.h"
 #include "store/bodyfile.h"
 
 #include <stdlib.h>
@@ -17,6 +19,9 @@ enum { ROOM_FILES_SHARE = 8 };
 
 /* What of the disk is left to data.mdb by those who write body files. */
 enum { ROOM_DISK_BYTES = 1 << 19 };
+
+/* A file is tried again without regard to a quota that refused one so long ago. */
+enum { ROOM_QUOTA_MS = 60000 };
 
 /* Pages that a transaction touches on the way to an entry, at most: a path in each of four tables.
  */
@@ -191,10 +196,28 @@ room_measure(struct change *c)
 	c->file_room = room_files(s, pages, files, taken > live ? taken : live);
 }
 
+/* No disk tells of a quota before it refuses a file: then they may have what they had, for a while.
+ */
+static uint64_t
+room_of_quota(const struct change *c)
+{
+	struct store *s = c->store;
+	uint64_t files = c->state.file_bytes + c->state.doomed_bytes + s->spilled_bytes;
+
+	if (s->files_refused_ms != 0 && clock_mono_ms() - s->files_refused_ms > ROOM_QUOTA_MS)
+		s->files_refused_ms = 0;
+	if (s->files_refused_ms == 0 || fault_is("file-quota"))
+		return UINT64_MAX;
+	if (s->files_most == 0)
+		s->files_most = files;
+	return room_minus(s->files_most, files);
+}
+
 void
 room_measure_disk(struct change *c)
 {
-	uint64_t room = room_minus(headroom_disk(c->store), ROOM_DISK_BYTES);
+	uint64_t disk = room_minus(headroom_disk(c->store), ROOM_DISK_BYTES);
+	uint64_t quota = room_of_quota(c), room = disk < quota ? disk : quota;
 
 	if (c->file_room > room)
 		c->file_room = room;

@@ -66,6 +66,8 @@ struct store {
 	uint64_t spilled_bytes; /* In files that have no entry yet. */
 	uint64_t aside_bytes;   /* Of the store that was set aside; 0 before aside_known. */
 	bool aside_known;
+	uint64_t files_most; /* Bytes that body files had when one was refused; 0: to be seen. */
+	int64_t files_refused_ms; /* When that was; 0: not lately. */
 	struct headroom headroom;
 	int64_t vain_ms; /* When readers were last waited for in vain; 0: never. */
 	/* The thread that opens, looks after it and closes. */
@@ -159,7 +161,7 @@ int meta_switch(struct change *c, const char *bloat, bool enable) NODISCARD;
 /* Set what `c` says of room. */
 void room_measure(struct change *c);
 
-/* Where files are still to be written: c->file_room is at most what the disk has. */
+/* Where files are still to be written: c->file_room is at most what the disk has, and a quota. */
 void room_measure_disk(struct change *c);
 
 /* Pages that the tables can ever have: fewer where the disk is full. */

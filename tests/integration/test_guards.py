@@ -56,6 +56,9 @@ GUARDS = {
         "test_leases.OnePlace.test_a_fetch_counts_from_when_it_is_sent"]),
     "headroom": ("not within [0-9.]+ s: a hit on long|nothing failed", [
         "test_store_faults.Mounts.test_a_disk_of_any_size_that_is_full_is_a_full_store"]),
+    "file-quota": ("not within [0-9.]+ s: a hit", [
+        "test_store_faults.Injected."
+        "test_a_quota_that_body_files_have_used_up_is_a_full_store"]),
     "lease-deadline": ("1 requests for /page/a, not 2", [
         "test_leases.TwoProcesses.test_a_stopped_owner_is_overtaken_and_its_late_result_refused"]),
     "lease-dead": (r"\d+ not less than 1500", [

@@ -226,9 +226,6 @@ class Injected(ShimCase):
     def test_a_disk_that_becomes_full_within_a_write(self):
         self.assert_fills("short", "store-full", 200)
 
-    def padding(self, path):
-        return "x" * 30000 if "long" in path else ""
-
     # Nothing but who asks for blocks tells of it.
     def test_a_quota_that_is_used_up_is_a_full_store(self):
         for i in range(20):
@@ -240,6 +237,21 @@ class Injected(ShimCase):
             self.assertGreater(self.site.metric("evicted"), 20)
             ordeal.mend(self.disk.mend)
         self.assertEqual(self.site.metric("store_errors"), 0)
+        self.assert_mended()
+
+    # Ten files have room. The first beyond is refused; those that follow go for older ones.
+    def test_a_quota_that_body_files_have_used_up_is_a_full_store(self):
+        with self.ordeal() as ordeal:
+            self.disk.break_with("body-quota")
+            for i in range(9):
+                self.store_page(f"file{i}")
+            for i in range(9, 40):
+                self.get(f"file{i}")
+                wait_until(lambda i=i: "hit" in self.get(f"file{i}").cache_status, "a hit",
+                           ANSWER_S)
+            self.assertGreater(self.site.metric("evicted"), 20)
+            ordeal.mend(self.disk.mend)
+        self.assertLess(self.site.metric("store_errors"), 5)
         self.assert_mended()
 
     def test_a_disk_that_became_read_only_in_use(self):
@@ -373,9 +385,6 @@ class Mounts(FaultCase):
             ordeal.mend(lambda: self.remount("bind,rw"))
             wait_until(lambda: "hit" in self.get("kept").cache_status, "a hit again", WELL_S)
         self.unmount()
-
-    def padding(self, path):
-        return "x" * (30000 if "long" in path else 400000 if "file" in path else 0)
 
     def begin_on_a_disk_of(self, kib):
         self.site.doryd.stop()

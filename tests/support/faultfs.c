@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,16 +23,19 @@
  * fail, "short" cuts them in half and says that the disk is full, "sync" makes fdatasync and fsync
  * fail, "meta" makes writes to the first two pages fail, "stuck" has writes wait, "quota" grants no
  * more blocks than it has. All these are about data.mdb. Of body files "bodies" makes writes fail
- * for want of room, "body-eio" for another reason, "body-sync" their syncs, "unreadable" reads;
- * "hang" has writes wait. "nfs" has every disk be one of another machine; with "boot" each process
- * runs on a kernel of its own, as after a power cut. Without the file all is well.
+ * for want of room, "body-quota" those beyond what a quota grants, "body-eio" for another reason,
+ * "body-sync" their syncs, "unreadable" reads; "hang" has writes wait. "nfs" has every disk be one
+ * of another machine; with "boot" each process runs on a kernel of its own, as after a power cut.
+ * Without the file all is well.
  */
 enum {
 	FAULTFS_WORD = 16,
+	FAULTFS_PATH = 4096,
 	FAULTFS_META_BYTES = 8192,
 	FAULTFS_HANG_US = 2000,
 	FAULTFS_NFS = 0x6969,
 	FAULTFS_BLOCK = 512,
+	FAULTFS_QUOTA_BLOCKS = (4 << 20) / FAULTFS_BLOCK, /* Of body files. */
 };
 
 static bool
@@ -50,16 +54,27 @@ faultfs_is(const char *word)
 
 enum faultfs_kind { FAULTFS_OTHER, FAULTFS_TABLES, FAULTFS_BODY };
 
+/* Returns how long it is; -1 where it has none. */
+static ssize_t
+faultfs_path(int fd, char path[FAULTFS_PATH])
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, FAULTFS_PATH - 1);
+	if (n >= 0)
+		path[n] = '\0';
+	return n;
+}
+
 static enum faultfs_kind
 faultfs_kind(int fd)
 {
-	char link[32], path[4096];
+	char path[FAULTFS_PATH];
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	ssize_t n = faultfs_path(fd, path);
 	if (n < 0)
 		return FAULTFS_OTHER;
-	path[n] = '\0';
 	if (n > 9 && strcmp(path + n - 9, "/data.mdb") == 0)
 		return FAULTFS_TABLES;
 	return strstr(path, "/store/bodies/") != NULL ? FAULTFS_BODY : FAULTFS_OTHER;
@@ -74,9 +89,36 @@ faultfs_has_none(int fd, off_t at)
 	return fstat(fd, &st) != 0 || at >= (off_t)st.st_blocks * FAULTFS_BLOCK;
 }
 
+static unsigned long long faultfs_blocks;
+
+static int
+faultfs_add_blocks(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)path, (void)kind, (void)at;
+	faultfs_blocks += (unsigned long long)st->st_blocks;
+	return 0;
+}
+
+/* Would the body files have more than their quota with so many bytes more? */
+static bool
+faultfs_is_over(int fd, size_t n)
+{
+	char path[FAULTFS_PATH];
+
+	if (faultfs_path(fd, path) < 0)
+		return false;
+	char *below = strstr(path, "/store/bodies/");
+	if (below == NULL)
+		return false;
+	below[strlen("/store/bodies")] = '\0';
+	faultfs_blocks = 0;
+	nftw(path, faultfs_add_blocks, 8, FTW_PHYS);
+	return faultfs_blocks + n / FAULTFS_BLOCK > FAULTFS_QUOTA_BLOCKS;
+}
+
 /* Returns the error that a write there ends in; 0: none. */
 static int
-faultfs_write(int fd, off_t at)
+faultfs_write(int fd, size_t n, off_t at)
 {
 	switch (faultfs_kind(fd)) {
 	case FAULTFS_TABLES:
@@ -93,6 +135,8 @@ faultfs_write(int fd, off_t at)
 	case FAULTFS_BODY:
 		if (faultfs_is("bodies"))
 			return ENOSPC;
+		if (faultfs_is("body-quota") && faultfs_is_over(fd, n))
+			return EDQUOT;
 		return faultfs_is("body-eio") ? EIO : 0;
 	case FAULTFS_OTHER:
 		break;
@@ -141,7 +185,7 @@ pwrite(int fd, const void *bytes, size_t n, off_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite");
-	errno = faultfs_write(fd, at);
+	errno = faultfs_write(fd, n, at);
 	return errno != 0 ? -1 : real(fd, bytes, faultfs_part(fd, n, at), at);
 }
 
@@ -154,7 +198,7 @@ pwrite64(int fd, const void *bytes, size_t n, off64_t at)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
 	while (faultfs_kind(fd) == FAULTFS_BODY && faultfs_is("hang"))
 		usleep(FAULTFS_HANG_US);
-	errno = faultfs_write(fd, at);
+	errno = faultfs_write(fd, n, at);
 	return errno != 0 ? -1 : real(fd, bytes, faultfs_part(fd, n, at), at);
 }
 
@@ -176,7 +220,7 @@ pwritev(int fd, const struct iovec *parts, int n, off_t at)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "pwritev");
-	errno = faultfs_write(fd, at);
+	errno = faultfs_write(fd, 0, at);
 	return errno != 0 ? -1 : real(fd, parts, (int)faultfs_part(fd, (size_t)n, at), at);
 }
 
@@ -187,7 +231,7 @@ writev(int fd, const struct iovec *parts, int n)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "writev");
-	errno = faultfs_write(fd, FAULTFS_META_BYTES);
+	errno = faultfs_write(fd, 0, FAULTFS_META_BYTES);
 	if (errno != 0)
 		return -1;
 	return real(fd, parts, (int)faultfs_part(fd, (size_t)n, FAULTFS_META_BYTES));
