@@ -4,7 +4,7 @@ import threading
 import time
 
 from backend import raw
-from testsite import SiteCase, wait_until
+from testsite import SiteCase
 
 ROUTES = """
 [bloat page]
@@ -36,9 +36,9 @@ class QueueCase(SiteCase):
 
     def begin_queued(self, target):
         """One more, whose turn has not come."""
-        n = self.site.metric("flights")
+        n = self.site.metric("misses") + self.site.metric("passes")
         c = self.begin(target)
-        wait_until(lambda: self.site.metric("flights") > n, "it came")
+        self.site.wait_for_metric("misses+passes", n + 1)
         return c
 
     def assert_answered(self, c, within_s, what):
