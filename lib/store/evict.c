@@ -433,6 +433,19 @@ evict_measure_aside(struct store *s)
 	s->aside_known = true;
 }
 
+/* Where what files had when one was refused is too little for it, it is tried without regard to
+ * that: there may be room by now. */
+static int
+evict_make_file_room(struct store *s, const struct evict_need *need)
+{
+	int rc = evict_make_room(s, need);
+
+	if (rc == 0 || s->files_refused_ms == 0)
+		return rc;
+	s->files_refused_ms = 0;
+	return evict_make_room(s, need);
+}
+
 size_t
 evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 {
@@ -450,7 +463,7 @@ evict_for_jobs(struct store *s, struct store_job *first, size_t n)
 	/* A file would take the room before its transaction could say that there is none. */
 	for (size_t i = 0; i < n; i++, first = first->next) {
 		struct evict_need one = evict_ask(s, first);
-		if (one.file_bytes > 0 && evict_make_room(s, &one) != 0)
+		if (one.file_bytes > 0 && evict_make_file_room(s, &one) != 0)
 			first->file.rc = -ENOSPC;
 	}
 	return n;

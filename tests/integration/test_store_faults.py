@@ -254,6 +254,15 @@ class Injected(ShimCase):
         self.assertLess(self.site.metric("store_errors"), 5)
         self.assert_mended()
 
+    def test_a_body_file_is_tried_again_where_no_older_one_could_go(self):
+        with self.ordeal() as ordeal:
+            self.disk.break_with("bodies")
+            for _ in range(3):
+                self.get("file1")
+            self.wait_for_reason("store-full", "passing")
+            ordeal.mend(self.disk.mend)
+            wait_until(lambda: "hit" in self.get("file1").cache_status, "a hit", WELL_S)
+
     def test_a_disk_that_became_read_only_in_use(self):
         self.assert_fills("erofs", "store-readonly", 503)
 
