@@ -369,7 +369,7 @@ fetch_start(struct origin *o, const struct fetch_order *order, struct fetch **ou
 	f->ask_name.fire = fetch_ask_name;
 	f->easy = handle_take(o);
 	if (f->easy != NULL)
-		rc = fetch_order_target(&f->order, order->arena, &f->target);
+		rc = fetch_order_target(order, &f->target);
 	if (rc == 0)
 		rc = handle_make_fields(f);
 	if (rc == 0)

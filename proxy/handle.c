@@ -160,14 +160,14 @@ handle_make_fields(struct fetch *f)
 	bool one = f->order.body_bytes == FETCH_NO_BODY && f->order.fields.n > 1;
 	struct curl_slist **end = &f->fields;
 	const char *lines = NULL;
-	int rc = one ? fetch_order_lines(&f->order, f->order.arena, &lines) : 0;
+	int rc = one ? fetch_order_lines(&f->order, &lines) : 0;
 
 	for (size_t i = 0; rc == 0 && i < n_looked_for; i++)
 		rc = handle_add_line(f, looked_for[i], &end);
 	if (rc == 0 && one)
 		return handle_add_line(f, lines, &end);
 	for (size_t i = 0; rc == 0 && i < f->order.fields.n; i++)
-		rc = handle_add_line(f, fetch_order_line(&f->order, i, f->order.arena), &end);
+		rc = handle_add_line(f, fetch_order_line(&f->order, i), &end);
 	return rc;
 }
 

@@ -40,7 +40,7 @@ order_join(const struct slice *parts, size_t n, struct arena *arena)
 }
 
 int
-fetch_order_target(const struct fetch_order *order, struct arena *arena, char **out)
+fetch_order_target(const struct fetch_order *order, char **out)
 {
 	const struct slice parts[] = { order->path,
 		order->query.at == NULL ? SLICE("") : SLICE("?"), order->query };
@@ -50,12 +50,12 @@ fetch_order_target(const struct fetch_order *order, struct arena *arena, char **
 	if (order->path.len == 0 || order->path.at[0] != '/' || !http_query_is_valid(order->path) ||
 	    !http_query_is_valid(order->query))
 		return -EINVAL;
-	*out = order_join(parts, COUNT(parts), arena);
+	*out = order_join(parts, COUNT(parts), order->arena);
 	return *out == NULL ? -ENOMEM : 0;
 }
 
 char *
-fetch_order_line(const struct fetch_order *order, size_t field, struct arena *arena)
+fetch_order_line(const struct fetch_order *order, size_t field)
 {
 	const struct http_field *at = &order->fields.items[field];
 
@@ -63,7 +63,7 @@ fetch_order_line(const struct fetch_order *order, size_t field, struct arena *ar
 	struct slice between = at->value.len == 0 ? SLICE(";") : SLICE(": ");
 	const struct slice parts[] = { at->name, between, at->value };
 
-	return order_join(parts, COUNT(parts), arena);
+	return order_join(parts, COUNT(parts), order->arena);
 }
 
 static char *
@@ -75,7 +75,7 @@ order_put(char *at, struct slice s)
 }
 
 int
-fetch_order_lines(const struct fetch_order *order, struct arena *arena, const char **out)
+fetch_order_lines(const struct fetch_order *order, const char **out)
 {
 	const struct slice between = SLICE(": "), end = SLICE("\r\n");
 	const struct http_fields *fields = &order->fields;
@@ -88,7 +88,7 @@ fetch_order_lines(const struct fetch_order *order, struct arena *arena, const ch
 			return -EINVAL;
 		len += field->name.len + between.len + field->value.len + end.len;
 	}
-	char *text = arena_alloc(arena, len + 1), *at = text;
+	char *text = arena_alloc(order->arena, len + 1), *at = text;
 	if (text == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < fields->n; i++) {

@@ -63,10 +63,11 @@ struct fetch_order {
 	void (*ended)(void *context, enum fetch_end end, const char *why);
 };
 
-/* ---- order.c: what to fetch, spelled for the wire. Made in `arena`; NULL: out of memory. --------
+/* ---- order.c: what to fetch, spelled for the wire. Made in its arena; NULL: out of memory.
+ * --------
  */
 
-char *fetch_order_line(const struct fetch_order *order, size_t field, struct arena *arena);
+char *fetch_order_line(const struct fetch_order *order, size_t field);
 
 /*
  * Path and query, as they go into the request line.
@@ -74,7 +75,7 @@ char *fetch_order_line(const struct fetch_order *order, size_t field, struct are
  * Returns: 0; -EINVAL: they would be more than that; -ENOMEM.
  * Spec:    RFC 9112 section 3.2.1.
  */
-int fetch_order_target(const struct fetch_order *order, struct arena *arena, char **out) NODISCARD;
+int fetch_order_target(const struct fetch_order *order, char **out) NODISCARD;
 
 /*
  * All fields, a line each, but for the end of the last: what libcurl takes for one line.
@@ -82,8 +83,7 @@ int fetch_order_target(const struct fetch_order *order, struct arena *arena, cha
  * Returns: 0; -EINVAL: one of them would be more than a line; -ENOMEM.
  * Spec:    RFC 9112 section 5.
  */
-int fetch_order_lines(
-    const struct fetch_order *order, struct arena *arena, const char **out) NODISCARD;
+int fetch_order_lines(const struct fetch_order *order, const char **out) NODISCARD;
 
 /* ---- origin.c -------------------------------------------------------------------------------- */
 

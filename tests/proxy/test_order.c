@@ -32,11 +32,12 @@ static const struct {
 
 START_TEST(a_target_is_path_and_query_and_nothing_else)
 {
-	struct fetch_order order = { .path = slice_of(target_cases[_i].path),
+	struct fetch_order order = { .arena = &order_arena,
+		.path = slice_of(target_cases[_i].path),
 		.query = slice_of(target_cases[_i].query) };
 	const char *want = target_cases[_i].want;
 	char *target = NULL;
-	int rc = fetch_order_target(&order, &order_arena, &target);
+	int rc = fetch_order_target(&order, &target);
 	ck_assert_int_eq(rc, want == NULL ? -EINVAL : 0);
 	if (want != NULL)
 		ck_assert_str_eq(target, want);
@@ -48,11 +49,11 @@ START_TEST(a_field_is_a_line_that_libcurl_sends)
 	struct http_field fields[] = { { SLICE("accept"), SLICE("text/html, */*") },
 		{ SLICE("x-empty"), SLICE("") }, { SLICE("x-absent"), { NULL, 0 } },
 		{ SLICE("x-part"), { "value and more", 5 } } };
-	struct fetch_order order = { .fields = { fields, COUNT(fields) } };
+	struct fetch_order order = { .arena = &order_arena, .fields = { fields, COUNT(fields) } };
 	static const char *const want[] = { "accept: text/html, */*", "x-empty;", "x-absent;",
 		"x-part: value" };
 	for (size_t i = 0; i < COUNT(want); i++)
-		ck_assert_str_eq(fetch_order_line(&order, i, &order_arena), want[i]);
+		ck_assert_str_eq(fetch_order_line(&order, i), want[i]);
 }
 END_TEST
 
@@ -61,10 +62,10 @@ START_TEST(all_fields_are_lines_of_one_text)
 	struct http_field fields[] = { { SLICE("host"), SLICE("a.example") },
 		{ SLICE("x-empty"), SLICE("") }, { SLICE("x-absent"), { NULL, 0 } },
 		{ SLICE("x-part"), { "value: and more", 10 } }, { SLICE("x-tab"), SLICE("a\tb") } };
-	struct fetch_order order = { .fields = { fields, COUNT(fields) } };
+	struct fetch_order order = { .arena = &order_arena, .fields = { fields, COUNT(fields) } };
 	const char *lines;
 
-	ck_assert_int_eq(fetch_order_lines(&order, &order_arena, &lines), 0);
+	ck_assert_int_eq(fetch_order_lines(&order, &lines), 0);
 	ck_assert_str_eq(lines,
 	    "host: a.example\r\nx-empty: \r\nx-absent: \r\nx-part: value: and\r\nx-tab: a\tb");
 }
@@ -91,11 +92,10 @@ START_TEST(what_is_not_one_line_is_refused)
 {
 	struct http_field fields[] = { { SLICE("host"), SLICE("a.example") },
 		{ no_line_cases[_i].name, no_line_cases[_i].value }, { SLICE("y"), SLICE("z") } };
-	struct fetch_order order = { .fields = { fields, COUNT(fields) } };
+	struct fetch_order order = { .arena = &order_arena, .fields = { fields, COUNT(fields) } };
 	const char *lines = NULL;
 
-	ck_assert_msg(fetch_order_lines(&order, &order_arena, &lines) == -EINVAL, "%s",
-	    no_line_cases[_i].what);
+	ck_assert_msg(fetch_order_lines(&order, &lines) == -EINVAL, "%s", no_line_cases[_i].what);
 	ck_assert_ptr_null(lines);
 }
 END_TEST
