@@ -100,8 +100,6 @@ timer_set(struct timers *timers, struct timer *timer, int64_t at_ms)
 	struct timer_entry entry = { at_ms, timer };
 	bool in_heap = timer->place != 0 && timer->place != TIMER_SOON;
 
-	if (in_heap && timers->heap[timer->place - 1].at_ms == at_ms)
-		return 0;
 	if (in_heap) {
 		timer_move(timers, entry, timer->place);
 		return 0;
