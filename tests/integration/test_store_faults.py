@@ -246,9 +246,7 @@ class Injected(ShimCase):
             for i in range(9):
                 self.store_page(f"file{i}")
             for i in range(9, 40):
-                self.get(f"file{i}")
-                wait_until(lambda i=i: "hit" in self.get(f"file{i}").cache_status, "a hit",
-                           ANSWER_S)
+                self.assert_stored(f"file{i}")
             self.assertGreater(self.site.metric("evicted"), 20)
             ordeal.mend(self.disk.mend)
         self.assertLess(self.site.metric("store_errors"), 5)
@@ -401,10 +399,6 @@ class Mounts(FaultCase):
         os.mkdir(self.store, 0o700)
         self.mount("-t", "tmpfs", "-o", f"size={kib}k,mode=0700", "none", self.store)
         self.site.restart()
-
-    def assert_stored(self, path):
-        self.get(path)
-        wait_until(lambda: "hit" in self.get(path).cache_status, f"a hit on {path}", ANSWER_S)
 
     # What decides is how many blocks are left where the disk turns out to be full: any number.
     def test_a_disk_of_any_size_that_is_full_is_a_full_store(self):

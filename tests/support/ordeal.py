@@ -284,6 +284,11 @@ class FaultCase(SiteCase):
         """A page that is a hit from now on."""
         wait_until(lambda: "dory; hit" in self.get(name).cache_status, f"{name} is stored")
 
+    def assert_stored(self, path):
+        """It is asked for once, and is soon a hit."""
+        self.get(path)
+        wait_until(lambda: "hit" in self.get(path).cache_status, f"a hit on {path}", ANSWER_S)
+
     def deflate_status(self, *scopes, doryd=None):
         """The backend has something new, then this is deflated: 200, or what else came of it."""
         self.version += 1
